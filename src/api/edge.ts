@@ -1,0 +1,94 @@
+import { DomainError } from '../platform/errors.ts'
+import type { Exchange } from '../platform/exchange.ts'
+import type { HttpServer } from '../platform/http.ts'
+import { RateLimiter } from '../platform/rate-limit.ts'
+import { type Reply, sendReply } from '../platform/reply.ts'
+import { apiErrorReply } from './api-errors.ts'
+import { healthRoutes } from './health.routes.ts'
+import { HealthChecks } from './health.ts'
+import { homeRoute } from './home.routes.ts'
+import { initializeUserRoute } from './initialize.routes.ts'
+import { signingKeysRoute } from './keys.routes.ts'
+import type { ApiContext, ApiRoute } from './route.ts'
+import type { ApiServices } from './services.ts'
+import { setupFormRoute, setupRoute } from './setup.routes.ts'
+import { stylesheetRoute } from './stylesheet.ts'
+import { unknownPathReply } from './unknown-path.ts'
+
+/** Every route outside of the registry protocol: what there is, is here. */
+export const apiRoutes: readonly ApiRoute[] = [
+  homeRoute,
+  stylesheetRoute,
+  setupFormRoute,
+  setupRoute,
+  initializeUserRoute,
+  ...healthRoutes,
+  signingKeysRoute,
+]
+
+/** Ten attempts at once and ten per minute: enough for a person who mistypes, useless for guessing. */
+const SETUP_ATTEMPTS = 10
+
+/** Puts the pages, the REST API and the health checks on a server. */
+export function mountApi(options: { readonly http: HttpServer; readonly services: ApiServices }): void {
+  const { http, services } = options
+  const context: ApiContext = {
+    services,
+    checks: new HealthChecks(services),
+    setupLimiter: new RateLimiter({ perSecond: SETUP_ATTEMPTS / 60, burst: SETUP_ATTEMPTS, clock: services.clock }),
+  }
+  for (const route of apiRoutes) {
+    http.fastify.route({
+      method: route.method === 'GET' ? ['GET', 'HEAD'] : [route.method],
+      url: route.path,
+      handler: (request, reply) => {
+        reply.hijack()
+        return serve(context, http.exchange(request.raw, reply.raw), route)
+      },
+    })
+  }
+}
+
+/** Answers whatever no route outside of /v2 takes: an unknown path, or a method that is not served there. */
+export function answerUnknownPath(services: ApiServices, exchange: Exchange): Promise<void> {
+  return finish(services, exchange, unknownPathReply(services, exchange, apiRoutes))
+}
+
+async function serve(context: ApiContext, exchange: Exchange, route: ApiRoute): Promise<void> {
+  const { services } = context
+  if (route.isOn?.(services.config) === false) return answerUnknownPath(services, exchange)
+  let reply: Reply
+  try {
+    reply = await route.handle(context, exchange)
+  } catch (error) {
+    if (!(error instanceof DomainError)) {
+      services.log.error({ error, 'request.id': exchange.id, 'request.path': route.path }, 'A request failed by a bug')
+    }
+    reply = apiErrorReply(error, route.reader, exchange.id)
+  }
+  await finish(services, exchange, reply)
+}
+
+/** Writes the answer and, for what changed something or failed, the log line. Queries stay out of it: they hold secrets. */
+async function finish({ log }: ApiServices, exchange: Exchange, reply: Reply): Promise<void> {
+  const { request } = exchange
+  try {
+    await sendReply(exchange, { ...reply, headers: { 'X-Content-Type-Options': 'nosniff', ...reply.headers } })
+  } catch (error) {
+    log.warn({ error, 'request.id': exchange.id }, 'A response could not be completed; the connection was cut')
+  }
+  const isRead = request.method === 'GET' || request.method === 'HEAD'
+  const level = reply.status === 500 ? 'warn' : isRead ? 'debug' : 'info'
+  if (!log.isLevelEnabled(level)) return
+  log[level](
+    {
+      'request.id': exchange.id,
+      'request.method': request.method,
+      'request.path': request.url?.split('?', 1)[0],
+      'response.status': reply.status,
+      'client.address': exchange.address,
+      duration_ms: Math.round((performance.now() - exchange.startedMs) * 10) / 10,
+    },
+    `${request.method} was answered with ${reply.status}`,
+  )
+}

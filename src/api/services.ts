@@ -1,0 +1,23 @@
+import type { RightsEpochs } from '../accounts/epochs.ts'
+import type { TokenAuthority } from '../auth/tokens.ts'
+import type { Db } from '../db/db.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { Config } from '../platform/config/config.ts'
+import type { Log } from '../platform/log.ts'
+import type { BlobStore } from '../storage/storage.ts'
+
+/** Everything the pages, the REST API and the health checks work with, built in `main.ts`. */
+export interface ApiServices {
+  readonly config: Config
+  readonly db: Db
+  readonly clock: Clock
+  readonly log: Log
+  /** By `blob_copy.location`. */
+  readonly stores: ReadonlyMap<string, BlobStore>
+  readonly tokens: TokenAuthority
+  readonly epochs: RightsEpochs
+  /** What clients call this registry: host and port, known once it listens. */
+  readonly hostname: () => string
+  /** True from the moment on at which the process was told to stop. */
+  readonly draining: () => boolean
+}

@@ -1,0 +1,412 @@
+import { createHash, type Hash } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Db } from '../db/db.ts'
+import { algorithmOf, type Digest, parseDigest } from '../oci/digest.ts'
+import { wantBody } from '../platform/body.ts'
+import type { Clock } from '../platform/clock.ts'
+import { isRefusal, refuse } from '../platform/errors.ts'
+import { faultpoint } from '../platform/fault.ts'
+import { newOpaqueId } from '../platform/ids.ts'
+import type { Log } from '../platform/log.ts'
+import { type Received, receiveInto } from '../storage/receive.ts'
+import { type BlobStore, type ObjectKey, type ObjectWriter, parseObjectKey, StorageError } from '../storage/storage.ts'
+import { HashStates, hashObject } from './hash-states.ts'
+import { issueUploadId, readUploadId, type UploadOwner, type UploadTicket } from './upload-id.ts'
+import {
+  advanceUpload,
+  claimUpload,
+  commitUpload,
+  endUpload,
+  findUpload,
+  keepClaim,
+  type NewUpload,
+  type UploadRow,
+} from './uploads.ts'
+
+export interface UploadingOptions {
+  readonly db: Db
+  readonly store: BlobStore
+  readonly clock: Clock
+  readonly log: Log
+  /** Signs the ids of sessions. */
+  readonly secret: Uint8Array
+  readonly idleTtlMs: number
+  readonly leaseMs: number
+  readonly maximumBytes: number
+  readonly bodyIdleMs: number
+}
+
+/** A request that carries bytes for a session. */
+export interface UploadRequest {
+  readonly subject: string
+  readonly repository: { readonly id: number; readonly path: string }
+  readonly id: string
+  /** What Content-Range says, inclusive; undefined for a stream, which goes on where the session stands. */
+  readonly range: { readonly start: number; readonly end: number } | undefined
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+}
+
+/** A writer that says nothing for so long has died; it speaks three times as often. */
+const CLAIM_MS = 15_000
+const OTHER_PROCESS_POLL_MS = 200
+
+/**
+ * Upload sessions: bytes go from the socket through the hash into an object that nobody can read; `finish` compares the
+ * digest and makes it a blob. What was acknowledged is durable and can be gone on with after a cut connection or a
+ * restart, in any process.
+ */
+export class Uploading {
+  readonly #options: UploadingOptions
+  readonly #hashes = new HashStates()
+  readonly #process = newOpaqueId()
+  readonly #startedMs: number
+
+  constructor(options: UploadingOptions) {
+    this.#options = options
+    this.#startedMs = options.clock.nowMs()
+  }
+
+  /** Opens a session. Writes nothing: the id carries what there is to know. */
+  open(owner: UploadOwner, algorithm: 'sha256' | 'sha512'): UploadTicket {
+    return issueUploadId(this.#options.secret, owner, this.#options.clock.nowMs(), algorithm)
+  }
+
+  /** How many bytes of a session are durable. @throws DomainError UPLOAD_UNKNOWN */
+  async status(owner: UploadOwner, id: string): Promise<{ offsetBytes: number }> {
+    const ticket = this.#ticket(owner, id)
+    const row = await this.#options.db.read(findUpload, { id })
+    if (row === undefined) return { offsetBytes: await this.#adoptable(ticket) }
+    if (row.state !== 'open') throw refuse('UPLOAD_UNKNOWN', { id })
+    return { offsetBytes: row.offsetBytes }
+  }
+
+  /**
+   * Appends a body and makes it durable.
+   * @throws DomainError UPLOAD_UNKNOWN; UPLOAD_RANGE: not where the session stands, which stays open; SIZE_MISMATCH: the
+   * body is not as long as its range; BLOB_TOO_LARGE ends the session; STORAGE_FULL, UNAVAILABLE end it too.
+   */
+  async append(input: UploadRequest): Promise<{ offsetBytes: number }> {
+    const writing = await this.#begin(input, 'UPLOAD_RANGE')
+    return this.#guarded(writing, async () => {
+      await this.#receive(writing, input)
+      await this.#makeDurable(writing)
+      return { offsetBytes: writing.row.offsetBytes }
+    })
+  }
+
+  /**
+   * Appends what comes, compares the digest, and makes the object the blob.
+   * @throws DomainError as `append`; DIGEST_MISMATCH ends the session.
+   */
+  async finish(input: UploadRequest & { digest: Digest }): Promise<{ sizeBytes: number }> {
+    const writing = await this.#begin(input, 'UPLOAD_BUSY', algorithmOf(input.digest))
+    return this.#guarded(writing, async () => {
+      await this.#receive(writing, input)
+      const sizeBytes = writing.writer.sizeBytes
+      // Completed before it is hashed by another algorithm: the second reading must see every byte.
+      await writing.writer.finish()
+      const digest = await this.#digestOf(writing, algorithmOf(input.digest))
+      if (digest !== input.digest) {
+        throw refuse('DIGEST_MISMATCH', { expected: input.digest, received: digest, size: sizeBytes })
+      }
+      faultpoint('upload.before-commit')
+      const { kept } = await this.#options.db.transaction(commitUpload, {
+        id: input.id,
+        claim: writing.claim,
+        repository: { id: input.repository.id, path: input.repository.path },
+        digest: input.digest,
+        sizeBytes,
+        location: this.#options.store.location,
+        key: writing.row.key,
+        leasedUntilMs: this.#options.clock.nowMs() + this.#options.leaseMs,
+        nowMs: this.#options.clock.nowMs(),
+      })
+      faultpoint('upload.committed')
+      this.#hashes.drop(input.id)
+      // If this fails or never runs the collector does it.
+      if (!kept) await this.#options.store.delete(writing.row.key).catch(() => {})
+      return { sizeBytes }
+    })
+  }
+
+  /** Ends a session. @throws DomainError UPLOAD_UNKNOWN */
+  async cancel(owner: UploadOwner, id: string): Promise<void> {
+    const ticket = this.#ticket(owner, id)
+    const ended = await this.#options.db.transaction(endUpload, {
+      ...this.#newRow(owner, ticket),
+      state: 'cancelled' as const,
+    })
+    if (!ended) throw refuse('UPLOAD_UNKNOWN', { id })
+    this.#hashes.drop(id)
+    await this.#options.store.delete(keyOf(ticket)).catch(() => {})
+  }
+
+  #ticket(owner: UploadOwner, id: string): UploadTicket {
+    const ticket = readUploadId(this.#options.secret, owner, id)
+    if (ticket === undefined) throw refuse('UPLOAD_UNKNOWN', { id })
+    return ticket
+  }
+
+  #newRow(owner: UploadOwner, ticket: UploadTicket): NewUpload {
+    return {
+      id: ticket.id,
+      repositoryId: owner.repositoryId,
+      subject: owner.subject,
+      location: this.#options.store.location,
+      key: keyOf(ticket),
+      issuedMs: ticket.issuedMs,
+      nowMs: this.#options.clock.nowMs(),
+    }
+  }
+
+  /**
+   * A session without a row: fresh, or one whose row a power cut took while its acknowledged bytes stayed. Only an id
+   * from before this process began can be of the second kind.
+   */
+  async #adoptable(ticket: UploadTicket): Promise<number> {
+    if (ticket.issuedMs + this.#options.idleTtlMs <= this.#options.clock.nowMs())
+      throw refuse('UPLOAD_UNKNOWN', { id: ticket.id })
+    if (ticket.issuedMs > this.#startedMs) return 0
+    return (await this.#options.store.sizeOf(keyOf(ticket))) ?? 0
+  }
+
+  async #begin(
+    input: UploadRequest,
+    busy: 'UPLOAD_RANGE' | 'UPLOAD_BUSY',
+    algorithm?: 'sha256' | 'sha512',
+  ): Promise<Writing> {
+    const { store, db, clock } = this.#options
+    const owner = { repositoryId: input.repository.id, subject: input.subject }
+    const ticket = this.#ticket(owner, input.id)
+    const known = await db.read(findUpload, { id: input.id })
+    if (known !== undefined && known.state !== 'open') throw refuse('UPLOAD_UNKNOWN', { id: input.id })
+    this.#checkRange(input, known?.offsetBytes ?? 0, known === undefined)
+    const adoptedBytes = known === undefined ? await this.#adoptable(ticket) : 0
+    const claim = `${this.#process}.${newOpaqueId()}`
+    for (;;) {
+      const nowMs = clock.nowMs()
+      const row = await db.transaction(
+        claimUpload,
+        {
+          ...this.#newRow(owner, ticket),
+          claim,
+          claimedUntilMs: nowMs + CLAIM_MS,
+          adoptedBytes,
+          repositoryPath: input.repository.path,
+        },
+        { durability: 'relaxed' },
+      )
+      if (row !== 'busy') {
+        const writing = new Writing(this.#options, row, claim, algorithm ?? ticket.algorithm)
+        return this.#guarded(
+          writing,
+          async () => {
+            this.#checkRange(input, row.offsetBytes, false)
+            await writing.open(store, this.#hashes.take(input.id, row.offsetBytes))
+            return writing
+          },
+          'keep open',
+        )
+      }
+      const current = await db.read(findUpload, { id: input.id })
+      const ours = current?.claim?.startsWith(this.#process) ?? false
+      // Another process may have died with the session; its claim runs out soon. Our own writer is alive.
+      if (ours) throw refuse(busy, { id: input.id, offset: current?.offsetBytes ?? 0 })
+      await new Promise((resolve) => setTimeout(resolve, OTHER_PROCESS_POLL_MS))
+    }
+  }
+
+  #checkRange(input: UploadRequest, offsetBytes: number, unsure: boolean): void {
+    const { range, request } = input
+    const declared =
+      request.headers['content-length'] === undefined ? undefined : Number(request.headers['content-length'])
+    if (range !== undefined) {
+      if (range.start !== offsetBytes && !unsure) throw refuse('UPLOAD_RANGE', { id: input.id, offset: offsetBytes })
+      const wanted = range.end - range.start + 1
+      if (declared !== undefined && declared !== wanted)
+        throw refuse('SIZE_MISMATCH', { range: wanted, body: declared })
+    }
+    const { maximumBytes } = this.#options
+    if (offsetBytes + (declared ?? 0) > maximumBytes) throw refuse('BLOB_TOO_LARGE', { limit: maximumBytes })
+  }
+
+  async #receive(writing: Writing, input: UploadRequest): Promise<void> {
+    const { range, request, response } = input
+    if (request.headers['transfer-encoding'] === undefined && (request.headers['content-length'] ?? '0') === '0') return
+    wantBody(request, response)
+    const received = await receiveInto(writing.writer, request, {
+      hash: writing.hash,
+      limitBytes: this.#options.maximumBytes - writing.row.offsetBytes,
+      idleMs: this.#options.bodyIdleMs,
+      signal: writing.lost.signal,
+    })
+    faultpoint('upload.received')
+    if (received.outcome === 'too-large') throw refuse('BLOB_TOO_LARGE', { limit: this.#options.maximumBytes })
+    if (received.outcome !== 'complete') throw await this.#keepWhatCame(writing, received.outcome)
+    const wanted = range && range.end - range.start + 1
+    if (wanted !== undefined && received.bytes !== wanted)
+      throw refuse('SIZE_MISMATCH', { range: wanted, body: received.bytes })
+  }
+
+  /** The client left in the middle: what came is kept, so that it can go on from there. */
+  async #keepWhatCame(writing: Writing, outcome: Received['outcome']): Promise<Error> {
+    if (outcome === 'aborted') return refuse('UPLOAD_UNKNOWN', { id: writing.row.id })
+    await this.#makeDurable(writing)
+    const sentence =
+      outcome === 'gone'
+        ? 'The connection was closed before the body was complete.'
+        : 'No byte of the body came for too long.'
+    return refuse('UPLOAD_INVALID', { id: writing.row.id, offset: writing.row.offsetBytes }, sentence)
+  }
+
+  async #makeDurable(writing: Writing): Promise<void> {
+    const { row, claim, writer } = writing
+    const writerState = await writer.flush()
+    faultpoint('upload.flushed')
+    const offsetBytes = writer.sizeBytes
+    await this.#options.db.transaction(
+      advanceUpload,
+      { id: row.id, claim, offsetBytes, writerState, nowMs: this.#options.clock.nowMs() },
+      { durability: 'relaxed' },
+    )
+    faultpoint('upload.advanced')
+    writing.row = { ...row, offsetBytes }
+    writing.released = true
+    this.#hashes.put(row.id, offsetBytes, writing.hash, writing.algorithm)
+  }
+
+  async #digestOf(writing: Writing, algorithm: 'sha256' | 'sha512'): Promise<Digest> {
+    const hash =
+      writing.algorithm === algorithm ? writing.hash : await hashObject(this.#options.store, writing.row.key, algorithm)
+    const digest = parseDigest(`${algorithm}:${hash.copy().digest('hex')}`)
+    if (digest === undefined) throw new Error('A computed digest is not a digest')
+    return digest
+  }
+
+  /** Whatever happens, the writer is let go, and the session is either usable again or ended with nothing left behind. */
+  async #guarded<T>(writing: Writing, work: () => Promise<T>, onSuccess: 'close' | 'keep open' = 'close'): Promise<T> {
+    try {
+      const value = await work()
+      if (onSuccess === 'close') await writing.close()
+      return value
+    } catch (error) {
+      await writing.close()
+      await this.#settleFailure(writing, error)
+      throw error instanceof StorageError ? storageRefusal(error) : error
+    }
+  }
+
+  async #settleFailure(writing: Writing, error: unknown): Promise<void> {
+    const { db, clock, store } = this.#options
+    const { row, claim } = writing
+    const keeps =
+      isRefusal(error, 'UPLOAD_RANGE') || isRefusal(error, 'SIZE_MISMATCH') || isRefusal(error, 'UNAVAILABLE')
+    try {
+      if (writing.released || isRefusal(error, 'UPLOAD_UNKNOWN')) return
+      const nowMs = clock.nowMs()
+      if (keeps) {
+        const back = { id: row.id, claim, offsetBytes: row.offsetBytes, writerState: row.writerState, nowMs }
+        await db.transaction(advanceUpload, back, { durability: 'relaxed' })
+        return
+      }
+      this.#hashes.drop(row.id)
+      const ended = {
+        id: row.id,
+        repositoryId: row.repositoryId,
+        subject: row.subject,
+        location: row.location,
+        key: row.key,
+        issuedMs: nowMs,
+        nowMs,
+      }
+      if (await db.transaction(endUpload, { ...ended, state: 'cancelled' as const, claim })) await store.delete(row.key)
+    } catch (second) {
+      // The claim runs out by itself and the collector removes what is left.
+      this.#options.log.warn({ error: second, 'upload.id': row.id }, 'A failed upload could not be settled at once')
+    }
+  }
+}
+
+/** One request's hold on a session. */
+class Writing {
+  row: UploadRow
+  readonly claim: string
+  /** True once the session was given back with all its bytes recorded. */
+  released = false
+  readonly lost = new AbortController()
+  algorithm: 'sha256' | 'sha512'
+  hash: Hash
+  readonly #options: UploadingOptions
+  readonly #heartbeat: NodeJS.Timeout
+  #writer: ObjectWriter | undefined
+
+  constructor(options: UploadingOptions, row: UploadRow, claim: string, algorithm: 'sha256' | 'sha512') {
+    this.#options = options
+    this.row = row
+    this.claim = claim
+    this.algorithm = algorithm
+    this.hash = createHash(algorithm)
+    this.#heartbeat = setInterval(() => void this.#beat(), CLAIM_MS / 3).unref()
+  }
+
+  get writer(): ObjectWriter {
+    if (this.#writer === undefined) throw new Error('The object is not open')
+    return this.#writer
+  }
+
+  async open(store: BlobStore, known: { hash: Hash; algorithm: 'sha256' | 'sha512' } | undefined): Promise<void> {
+    const { key, offsetBytes, writerState } = this.row
+    const state = writerState ?? undefined
+    this.#writer = offsetBytes === 0 ? await openFresh(store, key) : await store.openWriter(key, { offsetBytes, state })
+    if (offsetBytes === 0) return
+    if (known !== undefined) {
+      this.hash = known.hash
+      this.algorithm = known.algorithm
+    } else {
+      this.hash = await hashObject(store, key, this.algorithm, offsetBytes)
+    }
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#heartbeat)
+    await this.#writer?.close().catch(() => {})
+  }
+
+  async #beat(): Promise<void> {
+    const { db, clock } = this.#options
+    const nowMs = clock.nowMs()
+    const beat = { id: this.row.id, claim: this.claim, claimedUntilMs: nowMs + CLAIM_MS, nowMs }
+    const alive = await db.transaction(keepClaim, beat, { durability: 'relaxed' }).catch(() => true)
+    if (!alive) this.lost.abort()
+  }
+}
+
+/** An earlier attempt may have left bytes that nobody was told about. */
+async function openFresh(store: BlobStore, key: ObjectKey): Promise<ObjectWriter> {
+  try {
+    return await store.openWriter(key)
+  } catch (error) {
+    if (error instanceof StorageError && error.code === 'NOT_EMPTY')
+      return store.openWriter(key, { offsetBytes: 0, state: undefined })
+    throw error
+  }
+}
+
+function keyOf(ticket: UploadTicket): ObjectKey {
+  const key = parseObjectKey(Buffer.from(ticket.id, 'base64url').subarray(0, 16).toString('hex'))
+  if (key === undefined) throw new Error('A ticket has no key')
+  return key
+}
+
+/** What a failed store means to the client. */
+export function storageRefusal(error: StorageError): Error {
+  if (error.code === 'NO_SPACE')
+    return refuse('STORAGE_FULL', {}, 'The disk that holds the blobs is full. Nothing of this upload was kept.', error)
+  return refuse(
+    'UNAVAILABLE',
+    { retryAfterSeconds: 5 },
+    'The blob store could not write. Nothing of this upload was kept; try again.',
+    error,
+  )
+}

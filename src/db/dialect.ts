@@ -1,0 +1,62 @@
+import { empty, raw, type Sql, sql } from './sql.ts'
+
+/** Where the two databases differ. Nothing else asks which one it is talking to. */
+export interface Dialect {
+  readonly name: 'sqlite' | 'postgres'
+  /** Row locks; nothing on SQLite, whose one writer holds everything. `of` names the table when a join is locked. */
+  readonly forUpdate: (of?: string) => Sql
+  readonly forKeyShare: (of?: string) => Sql
+  readonly forShare: (of?: string) => Sql
+  readonly skipLocked: Sql
+  /** `column ${anyOf(list)}`: true when the column is one of the values. Also for no values. */
+  anyOf(list: readonly (string | number)[]): Sql
+  /** Column types for migrations. */
+  readonly type: {
+    /** Primary key, given out by the database, growing, never used twice. */
+    readonly id: string
+    readonly int: string
+    /** Read as 0 or 1. */
+    readonly bool: string
+    readonly bytes: string
+    /** Text that sorts and compares by its bytes. */
+    readonly text: string
+    /** Goes behind the closing bracket of `create table`. */
+    readonly strict: string
+  }
+}
+
+export const sqliteDialect: Dialect = {
+  name: 'sqlite',
+  forUpdate: () => empty,
+  forKeyShare: () => empty,
+  forShare: () => empty,
+  skipLocked: empty,
+  anyOf: (list) => sql`in (select value from json_each(${JSON.stringify(list)}))`,
+  type: {
+    id: 'integer primary key autoincrement',
+    int: 'integer',
+    bool: 'integer',
+    bytes: 'blob',
+    text: 'text collate "binary"',
+    strict: 'strict',
+  },
+}
+
+const lockClause = (mode: string) => (of?: string) => raw(of === undefined ? `for ${mode}` : `for ${mode} of ${of}`)
+
+export const postgresDialect: Dialect = {
+  name: 'postgres',
+  forUpdate: lockClause('update'),
+  forKeyShare: lockClause('key share'),
+  forShare: lockClause('share'),
+  skipLocked: raw('skip locked'),
+  anyOf: (list) => sql`= any(${list})`,
+  type: {
+    id: 'bigint generated always as identity primary key',
+    int: 'bigint',
+    bool: 'smallint',
+    bytes: 'bytea',
+    text: 'text collate "binary"',
+    strict: '',
+  },
+}

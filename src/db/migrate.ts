@@ -1,0 +1,68 @@
+import type { Client } from 'pg'
+import { postgresDialect, sqliteDialect } from './dialect.ts'
+import type { Migration } from './migration.ts'
+import { core } from './migrations/0001-core.ts'
+import { SqliteSession } from './sqlite-session.ts'
+
+export const migrations: readonly Migration[] = [core]
+
+const createList = `create table if not exists schema_migration (id integer primary key, name text not null)`
+
+/** Brings the database file to the newest schema; each step commits as a whole. Does nothing when it is there already. */
+export function migrateSqlite(path: string): void {
+  const session = new SqliteSession(path, { readOnly: false, cacheKiB: 1024 })
+  try {
+    session.database.exec(createList)
+    const applied = session.database.prepare('select id from schema_migration').all()
+    const done = new Set(applied.map((row) => Number(row['id'])))
+    refuseNewer(done)
+    for (const migration of migrations) {
+      if (done.has(migration.id)) continue
+      session.database.exec('begin immediate')
+      try {
+        for (const statement of migration.up(sqliteDialect)) session.database.exec(statement)
+        session.database
+          .prepare('insert into schema_migration (id, name) values (?, ?)')
+          .run(migration.id, migration.name)
+        session.database.exec('commit')
+      } catch (error) {
+        session.database.exec('rollback')
+        throw error
+      }
+    }
+  } finally {
+    session.close()
+  }
+}
+
+/** The key of the advisory lock that lets one replica migrate while the others wait. */
+const MIGRATION_LOCK = 7_165_042
+
+/** The same for PostgreSQL, on a connection of the caller's. Several replicas may start at once. */
+export async function migratePostgres(client: Client): Promise<void> {
+  await client.query('select pg_advisory_lock($1)', [MIGRATION_LOCK])
+  try {
+    await client.query(createList)
+    const { rows } = await client.query('select id from schema_migration')
+    const done = new Set(rows.map((row: { id: number }) => Number(row.id)))
+    refuseNewer(done)
+    for (const migration of migrations) {
+      if (done.has(migration.id)) continue
+      const statements = migration.up(postgresDialect)
+      const record = `insert into schema_migration (id, name) values (${migration.id}, '${migration.name}')`
+      await client.query(['begin', ...statements, record, 'commit'].join(';\n'))
+    }
+  } finally {
+    await client.query('select pg_advisory_unlock($1)', [MIGRATION_LOCK])
+  }
+}
+
+function refuseNewer(done: ReadonlySet<number>): void {
+  const newest = Math.max(0, ...migrations.map((migration) => migration.id))
+  const unknown = [...done].filter((id) => id > newest)
+  if (unknown.length > 0) {
+    throw new Error(
+      `The database has schema step ${unknown.join(', ')}, this release knows ${newest} at most. It was opened by a newer release: start that one, or restore a backup from before the upgrade.`,
+    )
+  }
+}

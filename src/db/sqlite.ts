@@ -1,0 +1,196 @@
+import { mkdirSync, statSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { Worker } from 'node:worker_threads'
+import {
+  type Body,
+  type Db,
+  namesOf,
+  Signals,
+  type SignalTopic,
+  type TransactionModules,
+  type TransactionOptions,
+} from './db.ts'
+import { sqliteDialect } from './dialect.ts'
+import { migrateSqlite } from './migrate.ts'
+import { SqliteSession } from './sqlite-session.ts'
+import { type Answer, type Call, fromPlainError, type ThreadData } from './thread-messages.ts'
+
+export interface SqliteOptions {
+  readonly path: string
+  readonly modules: TransactionModules
+  /** Where the database threads import the same modules from. */
+  readonly modulesUrl: string
+}
+
+/**
+ * Opens the embedded database: migrates it, takes the lock that makes this the only serving process, and starts the
+ * writer and the reader thread. Short reads run in the calling thread on a connection of their own.
+ * @throws Error when another process serves this database already.
+ */
+export async function openSqlite(options: SqliteOptions): Promise<Db> {
+  mkdirSync(dirname(options.path), { recursive: true, mode: 0o700 })
+  const lock = takeServingLock(options.path)
+  migrateSqlite(options.path)
+  const [writer, reader] = await Promise.all([
+    Thread.start({ path: options.path, modulesUrl: options.modulesUrl, role: 'writer', cacheKiB: 32_768 }),
+    Thread.start({ path: options.path, modulesUrl: options.modulesUrl, role: 'reader', cacheKiB: 8_192 }),
+  ])
+  return new SqliteDb(options, lock, writer, reader)
+}
+
+class SqliteDb implements Db {
+  readonly dialect = sqliteDialect
+  readonly #path: string
+  readonly #lock: DatabaseSync
+  readonly #writer: Thread
+  readonly #reader: Thread
+  readonly #session: SqliteSession
+  readonly #names: ReadonlyMap<unknown, string>
+  readonly #signals: Signals = new Signals()
+
+  constructor(options: SqliteOptions, lock: DatabaseSync, writer: Thread, reader: Thread) {
+    this.#path = options.path
+    this.#lock = lock
+    this.#writer = writer
+    this.#reader = reader
+    this.#session = new SqliteSession(options.path, { readOnly: true, cacheKiB: 32_768 })
+    this.#names = namesOf(options.modules)
+    writer.signals = this.#signals
+  }
+
+  read<I, O>(body: Body<I, O>, input: I): Promise<O> {
+    return body(this.#session, input)
+  }
+
+  scan<I, O>(body: Body<I, O>, input: I): Promise<O> {
+    return this.#reader.call(this.#nameOf(body), input, {}) as Promise<O>
+  }
+
+  transaction<I, O>(body: Body<I, O>, input: I, options: TransactionOptions = {}): Promise<O> {
+    return this.#writer.call(this.#nameOf(body), input, options) as Promise<O>
+  }
+
+  onSignal(topic: SignalTopic, listener: (key: string) => void): void {
+    this.#signals.on(topic, listener)
+  }
+
+  stats(): Readonly<Record<string, number>> {
+    return {
+      waiting_writes: this.#writer.waiting,
+      waiting_scans: this.#reader.waiting,
+      log_bytes: statSync(`${this.#path}-wal`, { throwIfNoEntry: false })?.size ?? 0,
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#reader.stop()
+    await this.#writer.stop()
+    this.#session.close()
+    this.#lock.close()
+  }
+
+  #nameOf(body: unknown): string {
+    const name = this.#names.get(body)
+    if (name === undefined) throw new Error('This function is not exported by a module of src/transactions.ts')
+    return name
+  }
+}
+
+/** The request side of a database thread: collects the calls of one turn of the event loop into one message. */
+class Thread {
+  signals: Signals | undefined
+  readonly #worker: Worker
+  readonly #pending = new Map<
+    number,
+    { resolve: (value: unknown) => void; reject: (error: Error) => void; asked: Error }
+  >()
+  #outbox: Call[] = []
+  #nextId = 1
+  #dead: Error | undefined
+
+  private constructor(worker: Worker) {
+    this.#worker = worker
+    worker.on('message', (answers: Answer[]) => this.#settle(answers))
+    worker.on('error', (error) => this.#die(error instanceof Error ? error : new Error(String(error))))
+    worker.on('exit', () => this.#die(new Error('The database is closed')))
+  }
+
+  static start(data: ThreadData): Promise<Thread> {
+    const worker = new Worker(new URL('./sqlite-thread.ts', import.meta.url), { workerData: data })
+    return new Promise((resolve, reject) => {
+      worker.once('error', reject)
+      worker.once('message', () => {
+        worker.off('error', reject)
+        resolve(new Thread(worker))
+      })
+    })
+  }
+
+  get waiting(): number {
+    return this.#pending.size
+  }
+
+  call(name: string, input: unknown, options: TransactionOptions): Promise<unknown> {
+    if (this.#dead) return Promise.reject(this.#dead)
+    // Only the raw frames are kept; turning them into text is done when an error needs them.
+    const asked = new Error('asked here')
+    return new Promise((resolve, reject) => {
+      const id = this.#nextId++
+      this.#pending.set(id, { resolve, reject, asked })
+      this.#outbox.push({ id, name, input, options })
+      if (this.#outbox.length === 1) queueMicrotask(() => this.#post())
+    })
+  }
+
+  async stop(): Promise<void> {
+    if (this.#dead) return
+    const exited = new Promise<void>((resolve) => this.#worker.once('exit', () => resolve()))
+    this.#worker.postMessage('close')
+    await exited
+  }
+
+  #post(): void {
+    const calls = this.#outbox
+    this.#outbox = []
+    this.#worker.postMessage(calls)
+  }
+
+  #settle(answers: readonly Answer[]): void {
+    for (const answer of answers) {
+      const call = this.#pending.get(answer.id)
+      if (call === undefined) continue
+      this.#pending.delete(answer.id)
+      if ('error' in answer) {
+        call.reject(fromPlainError(answer.error, call.asked.stack ?? ''))
+        continue
+      }
+      if (answer.signals.length > 0) this.signals?.deliver(answer.signals)
+      call.resolve(answer.value)
+    }
+  }
+
+  #die(error: Error): void {
+    this.#dead ??= error
+    for (const call of this.#pending.values()) call.reject(this.#dead)
+    this.#pending.clear()
+  }
+}
+
+/**
+ * SQLite means one serving process. An exclusive transaction on a file beside the database is a lock that the operating
+ * system takes back however the process ends.
+ */
+function takeServingLock(path: string): DatabaseSync {
+  const lock = new DatabaseSync(join(dirname(path), `${basename(path)}.lock`), { timeout: 0 })
+  try {
+    lock.exec('begin exclusive')
+    return lock
+  } catch (cause) {
+    lock.close()
+    throw new Error(
+      `Another Longshore process is using ${path}. One SQLite database serves one process: stop the other one, or use PostgreSQL (DB_URI) to run several.`,
+      { cause },
+    )
+  }
+}

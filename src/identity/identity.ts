@@ -1,0 +1,36 @@
+import { refuse } from '../platform/errors.ts'
+import { parseBasic } from './basic.ts'
+import type { Credential, CredentialKind, Identity } from './credential.ts'
+import { UserPassword, type UserPasswordOptions } from './user-password.ts'
+
+export type { Identity } from './credential.ts'
+
+/** Finds out who sends a request. The first kind that knows the user name decides; no other is asked afterwards. */
+export class Identification {
+  readonly #kinds: readonly CredentialKind[]
+
+  constructor(options: UserPasswordOptions) {
+    // A new kind of credential gets its place here, before the password, which takes every name that is left.
+    this.#kinds = [new UserPassword(options)]
+  }
+
+  /**
+   * The sender of an `Authorization: Basic` header. A wrong one is refused, never taken for anonymous.
+   * @throws DomainError UNAUTHENTICATED; TOO_MANY_REQUESTS: too many failures; UNAVAILABLE: too many sign-ins at once.
+   */
+  async authenticateBasic(header: string, address: string): Promise<Identity> {
+    return this.authenticate({ ...parseBasic(header), address })
+  }
+
+  /** The same for a user name and a secret that came in another way, such as a form. */
+  async authenticate(credential: Credential): Promise<Identity> {
+    const kind = this.#kinds.find((candidate) => candidate.matches(credential.username))
+    if (kind === undefined) {
+      const sentence = 'Nobody can sign in with a user name of this form. Use the name of a user and the password.'
+      throw refuse('UNAUTHENTICATED', {}, sentence)
+    }
+    const result = await kind.authenticate(credential)
+    if ('refused' in result) throw refuse('UNAUTHENTICATED', { kind: kind.name }, result.refused)
+    return result
+  }
+}

@@ -1,0 +1,88 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
+import { type CreatedUser, type CreateUser, createUser, hasAccounts } from '../accounts/accounts.ts'
+import type { Tx } from '../db/db.ts'
+import { refuse } from '../platform/errors.ts'
+import { removeSetupHash, selectSetupHash, upsertSetupHash } from './setup.sql.ts'
+
+/** Whoever makes the first account waits for everybody else who does, so that the second one finds an account. */
+const FIRST_ACCOUNT = 'first-account'
+
+/** What is stored of the one-time secret: SHA-256 in hex. The secret is random, so it needs no slow hash. */
+export function hashSetupSecret(secret: string): string {
+  return createHash('sha256').update(secret).digest('hex')
+}
+
+/**
+ * Replaces the one-time secret while there is no account. False: there is one; then no secret is left either.
+ * With several processes the one that was started last has the secret that counts.
+ */
+export async function putSetupSecret(tx: Tx, input: { secretHash: string; nowMs: number }): Promise<boolean> {
+  await tx.lock(FIRST_ACCOUNT)
+  if (await hasAccounts(tx)) {
+    await removeSetupHash(tx)
+    return false
+  }
+  await upsertSetupHash(tx, input.secretHash, input.nowMs)
+  return true
+}
+
+/** `closed`: the registry has been set up. `wrong`: this is not the secret that was printed last. */
+export async function findSetupState(tx: Tx, input: { secretHash: string }): Promise<'open' | 'closed' | 'wrong'> {
+  if (await hasAccounts(tx)) return 'closed'
+  const stored = await selectSetupHash(tx)
+  return stored !== undefined && isSameHash(stored.value, input.secretHash) ? 'open' : 'wrong'
+}
+
+export type FirstUser = Omit<CreateUser, 'actor' | 'enabled'>
+
+/**
+ * Creates the first user by the one-time secret and uses the secret up, all at once: of two who redeem it one succeeds.
+ * @throws DomainError DENIED: there is a user already, or it is not the secret; those of `createUser`, which leave the
+ * secret as it was.
+ */
+export async function redeemSetup(tx: Tx, input: FirstUser & { secretHash: string }): Promise<CreatedUser> {
+  const { secretHash, ...user } = input
+  await tx.lock(FIRST_ACCOUNT)
+  refuseUnlessOpen(await findSetupState(tx, { secretHash }))
+  return createFirst(tx, user)
+}
+
+/** @throws DomainError DENIED with what to do, unless the state is `open`. */
+export function refuseUnlessOpen(state: 'open' | 'closed' | 'wrong'): void {
+  if (state === 'closed') throw alreadySetUp('DENIED')
+  if (state === 'wrong') {
+    throw refuse(
+      'DENIED',
+      {},
+      'This setup link does not count. Each start of the server prints a new one: use the last.',
+    )
+  }
+}
+
+/**
+ * Creates the first user without a secret, for an operator who has allowed it.
+ * @throws DomainError INVALID_REQUEST: there is a user already; those of `createUser`.
+ */
+export async function initializeFirstUser(tx: Tx, input: FirstUser): Promise<CreatedUser> {
+  await tx.lock(FIRST_ACCOUNT)
+  if (await hasAccounts(tx)) throw alreadySetUp('INVALID_REQUEST')
+  return createFirst(tx, input)
+}
+
+export function alreadySetUp(code: 'DENIED' | 'INVALID_REQUEST') {
+  return refuse(
+    code,
+    {},
+    'This registry has a user already, so its setup is over. Sign in, or let an administrator create accounts.',
+  )
+}
+
+async function createFirst(tx: Tx, input: FirstUser): Promise<CreatedUser> {
+  const created = await createUser(tx, { ...input, enabled: true, actor: { kind: 'system', name: 'setup' } })
+  await removeSetupHash(tx)
+  return created
+}
+
+function isSameHash(left: string, right: string): boolean {
+  return left.length === right.length && timingSafeEqual(Buffer.from(left), Buffer.from(right))
+}

@@ -1,0 +1,184 @@
+import { createHmac, randomBytes } from 'node:crypto'
+import { type Account, findAccount } from '../accounts/accounts.ts'
+import { foldAccountName } from '../accounts/names.ts'
+import { verifyPassword } from '../accounts/passwords.ts'
+import type { Db, Tx } from '../db/db.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { Log } from '../platform/log.ts'
+import {
+  type BackoffKeys,
+  type BackoffLimits,
+  type BackoffState,
+  backoffKeys,
+  clearBackoff,
+  findBackoff,
+  recordFailure,
+  refuseWhileWaiting,
+  tooManyFailures,
+} from './backoff.ts'
+import type { Credential, CredentialKind, Identity, Refusal } from './credential.ts'
+
+export interface UserPasswordOptions {
+  readonly db: Db
+  readonly clock: Clock
+  readonly log: Log
+  /** Wrong passwords in a row, per account and address, after which a wait begins. */
+  readonly failuresBeforeBackoff: number
+  /** In how many accounts one address may fail before all its attempts wait. */
+  readonly accountsBeforeBackoff?: number
+  /** Replaces argon2 in tests. */
+  readonly verify?: typeof verifyPassword
+}
+
+const VERIFIED_FOR_MS = 60_000
+const MAX_VERIFIED = 10_000
+const WRONG: Refusal = { refused: 'The user name or the password is wrong.' }
+
+/** One statement for each, in one go. */
+export async function findSignIn(
+  tx: Tx,
+  input: { name: string; keys: BackoffKeys },
+): Promise<{ account: Account | undefined; backoff: BackoffState }> {
+  const [account, backoff] = await Promise.all([findAccount(tx, { name: input.name }), findBackoff(tx, input.keys)])
+  return { account: account?.kind === 'user' ? account : undefined, backoff }
+}
+
+/**
+ * A user's name and password. The account and its failures are read each time, so that a disabled account and a new
+ * password count at once in every process; only the expensive part, that a secret fits an account, is remembered for a
+ * minute, and asked once for all who ask at the same time: clients of a build send the same password with each command.
+ */
+export class UserPassword implements CredentialKind {
+  readonly name = 'password'
+  readonly #db: Db
+  readonly #clock: Clock
+  readonly #log: Log
+  readonly #limits: BackoffLimits
+  readonly #verify: typeof verifyPassword
+  /** Keys what is remembered, so that neither memory nor a dump of it holds passwords or something to test them by. */
+  readonly #processSecret = randomBytes(32)
+  /** When each stops counting, on the monotonic clock. All live equally long, so the first is the oldest. */
+  readonly #verified = new Map<string, number>()
+  readonly #flights = new Map<string, Promise<Identity | Refusal>>()
+  readonly #guesses = new Map<string, number>()
+
+  constructor(options: UserPasswordOptions) {
+    this.#db = options.db
+    this.#clock = options.clock
+    this.#log = options.log
+    this.#limits = { pairFailures: options.failuresBeforeBackoff, addressAccounts: options.accountsBeforeBackoff ?? 50 }
+    this.#verify = options.verify ?? verifyPassword
+  }
+
+  /** Other kinds have names that no user can have. */
+  matches(username: string): boolean {
+    return !username.startsWith('$') && !username.includes('+')
+  }
+
+  async authenticate(credential: Credential): Promise<Identity | Refusal> {
+    const name = foldAccountName(credential.username)
+    const keys = backoffKeys(name, credential.address)
+    const { account, backoff } = await this.#db.read(findSignIn, { name, keys })
+    // Before what is remembered, or somebody who has to wait could still find out whether a guess is right.
+    refuseWhileWaiting(backoff, this.#clock.nowMs())
+    const proof = this.#proofOf(account, name, credential.secret)
+    if (account !== undefined && this.#isVerified(proof)) {
+      await this.#forgive(keys, backoff)
+      return answerFor(account)
+    }
+    return this.#share(`${proof}${keys.pair}`, () => {
+      const room = Math.max(1, this.#limits.pairFailures - (backoff.pair?.failures ?? 0))
+      return this.#asOneOf(room, keys.pair, () => this.#check(account, credential, { proof, keys, backoff }))
+    })
+  }
+
+  async #check(
+    account: Account | undefined,
+    credential: Credential,
+    context: { proof: string; keys: BackoffKeys; backoff: BackoffState },
+  ): Promise<Identity | Refusal> {
+    const { proof, keys, backoff } = context
+    const fits = await this.#verify(account?.passwordHash ?? null, credential.secret)
+    if (account === undefined || !fits) {
+      await this.#countFailure(keys, credential.address)
+      return WRONG
+    }
+    await this.#forgive(keys, backoff)
+    this.#remember(proof)
+    return answerFor(account)
+  }
+
+  /** Before the answer. What a power cut could take is the newest count, which is no loss. */
+  async #countFailure(keys: BackoffKeys, address: string): Promise<void> {
+    const failure = { keys, limits: this.#limits, nowMs: this.#clock.nowMs() }
+    const waitMs = await this.#db.transaction(recordFailure, failure, { durability: 'relaxed' })
+    // Without the name: it is what somebody typed, and people type passwords there.
+    if (waitMs > 0)
+      this.#log.info({ 'client.address': address, 'login.wait_ms': waitMs }, 'Failed sign-ins have to wait')
+  }
+
+  /** Writes only where there is something to forget: nearly every sign-in has no failure before it. */
+  async #forgive(keys: BackoffKeys, backoff: BackoffState): Promise<void> {
+    if (backoff.pair) await this.#db.transaction(clearBackoff, keys, { durability: 'relaxed' })
+  }
+
+  /** Everybody who sends the same secret from the same place at the same time gets the answer of the first. */
+  #share(key: string, check: () => Promise<Identity | Refusal>): Promise<Identity | Refusal> {
+    let flight = this.#flights.get(key)
+    if (flight === undefined) {
+      flight = check().finally(() => this.#flights.delete(key))
+      this.#flights.set(key, flight)
+    }
+    return flight
+  }
+
+  /** Guesses that are sent all at once must not get past a count that is written only when each has been judged. */
+  async #asOneOf<T>(room: number, pair: string, work: () => Promise<T>): Promise<T> {
+    const active = this.#guesses.get(pair) ?? 0
+    if (active >= room) throw tooManyFailures(1)
+    this.#guesses.set(pair, active + 1)
+    try {
+      return await work()
+    } finally {
+      const left = (this.#guesses.get(pair) ?? 1) - 1
+      if (left > 0) this.#guesses.set(pair, left)
+      else this.#guesses.delete(pair)
+    }
+  }
+
+  /** Holds the epoch: a proof given before a new password, or before the account was shut out, fits nothing any more. */
+  #proofOf(account: Account | undefined, name: string, secret: string): string {
+    const who = account === undefined ? ['unknown', name] : [String(account.id), String(account.tokenEpoch)]
+    return createHmac('sha256', this.#processSecret)
+      .update(JSON.stringify([...who, secret]))
+      .digest('base64url')
+  }
+
+  #isVerified(proof: string): boolean {
+    const untilMs = this.#verified.get(proof)
+    if (untilMs === undefined) return false
+    if (untilMs > this.#clock.monotonicMs()) return true
+    this.#verified.delete(proof)
+    return false
+  }
+
+  #remember(proof: string): void {
+    const nowMs = this.#clock.monotonicMs()
+    this.#verified.delete(proof)
+    for (const [oldest, untilMs] of this.#verified) {
+      if (untilMs > nowMs && this.#verified.size < MAX_VERIFIED) break
+      this.#verified.delete(oldest)
+    }
+    this.#verified.set(proof, nowMs + VERIFIED_FOR_MS)
+  }
+}
+
+/** Only who knows the password learns that the account is shut. */
+function answerFor(account: Account): Identity | Refusal {
+  if (!account.enabled)
+    return { refused: `The account ${account.name} is disabled. Ask an administrator of this registry.` }
+  return {
+    actor: { kind: 'user', accountId: account.id, name: account.name, namespaceId: account.namespaceId },
+    tokenEpoch: account.tokenEpoch,
+  }
+}

@@ -1,0 +1,206 @@
+import { hkdfSync } from 'node:crypto'
+import { join } from 'node:path'
+import { RightsEpochs } from './accounts/epochs.ts'
+import { answerUnknownPath, mountApi } from './api/edge.ts'
+import { openPullSpool } from './audit/spool.ts'
+import { AccessCache } from './auth/access.ts'
+import { TokenAuthority } from './auth/tokens.ts'
+import { Uploading } from './blobs/uploading.ts'
+import type { Db } from './db/db.ts'
+import { openPostgres } from './db/postgres.ts'
+import { openSqlite } from './db/sqlite.ts'
+import { newCounts } from './gc/collector.job.ts'
+import { Identification } from './identity/identity.ts'
+import { JobRunner } from './jobs/runner.ts'
+import { foldV2Path } from './oci/name.ts'
+import { type Clock, systemClock } from './platform/clock.ts'
+import type { Config } from './platform/config/config.ts'
+import { provideSecrets } from './platform/config/provide-secrets.ts'
+import type { Exchange } from './platform/exchange.ts'
+import { openHttpServer } from './platform/http.ts'
+import { newOpaqueId } from './platform/ids.ts'
+import { type Log, openLog } from './platform/log.ts'
+import { openMetricsServer } from './platform/metrics-server.ts'
+import { RateLimiter } from './platform/rate-limit.ts'
+import { RequestMetrics } from './platform/request-metrics.ts'
+import { answerUnknown, mountRegistry } from './registry/edge.ts'
+import type { RegistryServices } from './registry/services.ts'
+import { openFilesystemStore } from './storage/filesystem.ts'
+import { SendBuffers } from './storage/send-buffers.ts'
+import type { BlobStore } from './storage/storage.ts'
+import { modules } from './transactions.ts'
+import { allJobs } from './workers/workers.ts'
+
+export interface RunningServer {
+  readonly url: string
+  readonly services: RegistryServices
+  readonly jobs: JobRunner
+  /** Stops accepting, finishes what is under way, and closes everything. */
+  close(): Promise<void>
+}
+
+/** Opens the database that the configuration names, migrated to this release. */
+export function openDatabase(config: Config): Promise<Db> {
+  const { database } = config
+  if (database.kind === 'postgres') {
+    const { poolSize, namedStatements } = database
+    return openPostgres({ url: database.url.reveal(), modules, poolSize, namedStatements })
+  }
+  return openSqlite({ path: database.path, modules, modulesUrl: new URL('./transactions.ts', import.meta.url).href })
+}
+
+/** What a test may put in place of the real thing. */
+export interface Overrides {
+  readonly clock?: Clock
+  readonly log?: Log
+}
+
+/**
+ * Builds and starts the whole product: database, storage, workers, edges.
+ * @throws Error with a sentence for the operator when something that it needs is not there.
+ */
+export async function startServer(config: Config, overrides: Overrides = {}): Promise<RunningServer> {
+  const clock = overrides.clock ?? systemClock
+  const log = overrides.log ?? openLog(config.log)
+  const db = await openDatabase(config)
+  const secrets = provideSecrets(config)
+  const stores = await openStores(config, log)
+  const preferred = stores.get(config.storage.preference[0] ?? '')
+  if (preferred === undefined)
+    throw new Error('DISTRIBUTED_STORAGE_PREFERENCE names no store of DISTRIBUTED_STORAGE_CONFIG')
+  const metrics = new RequestMetrics()
+  const epochs = new RightsEpochs(db, clock)
+  let hostname = config.server.hostname
+  let draining = false
+  const tokens = await TokenAuthority.open({
+    db,
+    clock,
+    log,
+    databaseSecretKey: secrets.databaseSecretKey.reveal(),
+    algorithm: config.tokens.algorithm,
+    keyRotationMs: config.tokens.keyRotationMs,
+    lifetimeMs: config.tokens.lifetimeMs,
+    audience: () => hostname,
+  })
+  const counts = newCounts()
+  const pulls = await openPullSpool({ dir: join(config.dataDir, 'spool'), db, clock, log })
+  const services: RegistryServices = {
+    config,
+    db,
+    clock,
+    log,
+    stores,
+    sendBuffers: new SendBuffers(),
+    uploading: new Uploading({
+      db,
+      store: preferred,
+      clock,
+      log,
+      secret: derivedKey(secrets.secretKey.reveal(), 'upload ids'),
+      idleTtlMs: config.registry.uploadIdleTtlMs,
+      leaseMs: config.registry.uploadLeaseMs,
+      maximumBytes: config.registry.maximumLayerSizeBytes,
+      bodyIdleMs: config.server.bodyIdleTimeoutMs,
+    }),
+    identities: new Identification({
+      db,
+      clock,
+      log,
+      failuresBeforeBackoff: config.accounts.loginFailuresBeforeBackoff,
+    }),
+    tokens,
+    access: new AccessCache(db, epochs),
+    epochs,
+    pulls,
+    hostname: () => hostname,
+  }
+  const jobs = new JobRunner({
+    db,
+    clock,
+    log,
+    worker: newOpaqueId(),
+    jobs: allJobs({ config, stores, counts, tokens }),
+  })
+  const http = openHttpServer({
+    headersTimeoutMs: config.server.headersTimeoutMs,
+    trustedProxies: config.server.trustedProxies,
+    tls: config.server.tls,
+    log,
+    rewriteUrl: foldV2Path,
+    onUnknown: (exchange) =>
+      isRegistryPath(exchange) ? answerUnknown(edge, exchange) : answerUnknownPath(api, exchange),
+  })
+  const api = { ...services, draining: () => draining }
+  const edge = { http, services, limits: rateLimiters(config, clock), metrics }
+  mountRegistry(edge)
+  mountApi({ http, services: api })
+  observe(metrics, services, counts)
+  const metricsServer =
+    config.server.metricsListen && (await openMetricsServer({ ...config.server.metricsListen, metrics, log }))
+  epochs.start()
+  const address = await http.listen(config.server.listenHost, config.server.listenPort)
+  if (config.server.listenPort === 0) hostname = hostname.replace(/:0$/, `:${address.port}`)
+  jobs.start()
+  return {
+    url: `${config.server.urlScheme}://${hostname}`,
+    services,
+    jobs,
+    async close() {
+      draining = true
+      await http.close(config.server.drainMs)
+      await jobs.stop()
+      await epochs.stop()
+      await pulls.close()
+      await metricsServer?.close()
+      await Promise.all([...stores.values()].map((store) => store.close()))
+      await db.close()
+    },
+  }
+}
+
+function isRegistryPath({ request }: Exchange): boolean {
+  return /^\/v2(?:[/?]|$)/.test(request.url ?? '')
+}
+
+async function openStores(config: Config, log: Log): Promise<Map<string, BlobStore>> {
+  const stores = new Map<string, BlobStore>()
+  for (const [location, { path }] of Object.entries(config.storage.locations)) {
+    const onStrange = (file: string) =>
+      log.warn({ 'storage.file': file }, 'A file that is not ours lies in the blob store; it is left alone')
+    stores.set(location, await openFilesystemStore({ root: path, location, onStrange }))
+  }
+  return stores
+}
+
+function rateLimiters({ rateLimits }: Config, clock: Clock) {
+  return {
+    all: new RateLimiter({ perSecond: rateLimits.perAddressPerSecond, burst: rateLimits.burst, clock }),
+    auth: new RateLimiter({ perSecond: rateLimits.authPerAddressPerSecond, burst: rateLimits.authBurst, clock }),
+  }
+}
+
+function derivedKey(secret: string, purpose: string): Uint8Array {
+  return new Uint8Array(hkdfSync('sha256', secret, '', `longshore ${purpose}`, 32))
+}
+
+function observe(metrics: RequestMetrics, { db, pulls }: RegistryServices, counts: ReturnType<typeof newCounts>): void {
+  metrics.gauge(
+    'longshore_database_waiting_writes',
+    'Transactions that wait for the database',
+    () => db.stats()['waiting_writes'] ?? 0,
+  )
+  metrics.gauge(
+    'longshore_database_log_bytes',
+    'Size of the write-ahead log of the embedded database',
+    () => db.stats()['log_bytes'] ?? 0,
+  )
+  metrics.gauge(
+    'longshore_pull_spool_buffered',
+    'Pulls that are logged but not yet in the database',
+    () => pulls.stats().buffered,
+  )
+  metrics.gauge('longshore_pull_spool_dropped', 'Pulls that could not be logged', () => pulls.stats().dropped)
+  metrics.gauge('quay_gc_storage_blobs_deleted_total', 'Blobs whose bytes were deleted', () => counts.blobs)
+  metrics.gauge('longshore_gc_bytes_deleted_total', 'Bytes given back by the collector', () => counts.bytes)
+  metrics.gauge('longshore_gc_manifests_deleted_total', 'Manifests collected', () => counts.manifests)
+}

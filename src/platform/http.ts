@@ -1,0 +1,157 @@
+import { readFileSync, unwatchFile, watchFile } from 'node:fs'
+import { createServer as createPlainServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import { BlockList, isIPv6 } from 'node:net'
+import Fastify, { type FastifyInstance } from 'fastify'
+import type { Exchange } from './exchange.ts'
+import { newRequestId } from './ids.ts'
+import type { Log } from './log.ts'
+
+export interface HttpOptions {
+  readonly headersTimeoutMs: number
+  readonly trustedProxies: readonly string[]
+  readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined
+  readonly log: Log
+  /** Folds a raw URL before routing; see `oci/name.ts`. */
+  readonly rewriteUrl: (url: string) => string
+  /** Answers what no route knows: an unknown path, a method that is not served there, a URL that cannot be read. */
+  readonly onUnknown: (exchange: Exchange) => Promise<void>
+}
+
+export interface HttpServer {
+  readonly fastify: FastifyInstance
+  readonly server: Server
+  exchange(request: IncomingMessage, response: ServerResponse): Exchange
+  listen(host: string, port: number): Promise<{ host: string; port: number }>
+  /** Stops accepting, lets what is under way finish for `graceMs`, then cuts it. */
+  close(graceMs: number): Promise<void>
+}
+
+const CERTIFICATE_POLL_MS = 5_000
+
+/**
+ * An HTTP server with Fastify's router on top. Fastify's own timeouts do not reach a server made by `serverFactory`, so
+ * they are set here; `requestTimeout` is off because it would end every upload of more than five minutes, and bodies
+ * have an idle limit of their own (storage/receive.ts, body.ts).
+ */
+export function openHttpServer(options: HttpOptions): HttpServer {
+  const trusted = blockList(options.trustedProxies)
+  const settings = {
+    requestTimeout: 0,
+    headersTimeout: options.headersTimeoutMs,
+    keepAliveTimeout: 75_000,
+    connectionsCheckingInterval: 1_000,
+    maxHeaderSize: 32 * 1024,
+    noDelay: true,
+  }
+  const exchangeOf = (request: IncomingMessage, response: ServerResponse): Exchange => ({
+    id: requestIdOf(request),
+    request,
+    response,
+    address: addressOf(request, trusted),
+    startedMs: performance.now(),
+  })
+  let server: Server | undefined
+  const fastify = Fastify({
+    logger: false,
+    exposeHeadRoutes: false,
+    routerOptions: { maxParamLength: 1_000, ignoreTrailingSlash: false },
+    // A path with a malformed escape.
+    frameworkErrors: (_error, request, reply) => {
+      reply.hijack()
+      void options.onUnknown(exchangeOf(request.raw, reply.raw))
+    },
+    rewriteUrl: (request) => options.rewriteUrl(request.url ?? '/'),
+    serverFactory: (handler) => {
+      const onRequest = (request: IncomingMessage, response: ServerResponse) => handler(request, response)
+      server = options.tls
+        ? createTlsServer({ ...settings, ...readTls(options.tls) }, onRequest)
+        : createPlainServer(settings, onRequest)
+      // Without this Node sends 100 Continue at once; we send it when somebody wants the body (`body.ts`).
+      server.on('checkContinue', onRequest)
+      return server
+    },
+  })
+  const unknown = (request: { raw: IncomingMessage }, reply: { raw: ServerResponse; hijack(): unknown }) => {
+    reply.hijack()
+    return options.onUnknown(exchangeOf(request.raw, reply.raw))
+  }
+  fastify.setNotFoundHandler(unknown)
+  // Bodies are streams: whoever wants one reads it with a limit.
+  fastify.removeAllContentTypeParsers()
+  fastify.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
+  if (server === undefined) throw new Error('Fastify did not make a server')
+  const listening = server
+  if (options.tls) reloadCertificates(listening, options.tls, options.log)
+
+  return {
+    fastify,
+    server: listening,
+    exchange: exchangeOf,
+    async listen(host, port) {
+      await fastify.listen({ host, port })
+      const bound = listening.address()
+      if (bound === null || typeof bound === 'string') throw new Error('The server has no address')
+      return { host: bound.address, port: bound.port }
+    },
+    async close(graceMs) {
+      const cut = setTimeout(() => listening.closeAllConnections(), graceMs)
+      listening.closeIdleConnections()
+      await fastify.close()
+      clearTimeout(cut)
+      if (options.tls) unwatchFile(options.tls.certFile)
+    },
+  }
+}
+
+function requestIdOf(request: IncomingMessage): string {
+  const given = request.headers['x-request-id']
+  return typeof given === 'string' && /^[\w.-]{1,64}$/.test(given) ? given : newRequestId()
+}
+
+/** The last address that no trusted proxy wrote. Whoever is not a trusted proxy cannot claim another address. */
+function addressOf(request: IncomingMessage, trusted: BlockList): string {
+  let address = plainAddress(request.socket.remoteAddress ?? '')
+  const forwarded = request.headers['x-forwarded-for']
+  if (typeof forwarded !== 'string') return address
+  const hops = forwarded.split(',').slice(-10)
+  for (let hop = hops.pop(); hop !== undefined && isTrusted(address, trusted); hop = hops.pop())
+    address = plainAddress(hop.trim())
+  return address
+}
+
+function isTrusted(address: string, trusted: BlockList): boolean {
+  return trusted.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')
+}
+
+function plainAddress(address: string): string {
+  return address.startsWith('::ffff:') ? address.slice(7) : address
+}
+
+function blockList(entries: readonly string[]): BlockList {
+  const list = new BlockList()
+  for (const entry of entries) {
+    const [address = '', bits] = entry.split('/')
+    const family = isIPv6(address) ? 'ipv6' : 'ipv4'
+    if (bits === undefined) list.addAddress(address, family)
+    else list.addSubnet(address, Number(bits), family)
+  }
+  return list
+}
+
+function readTls(files: { readonly certFile: string; readonly keyFile: string }): { cert: Buffer; key: Buffer } {
+  return { cert: readFileSync(files.certFile), key: readFileSync(files.keyFile) }
+}
+
+/** A renewed certificate is taken over without a restart; a broken one is reported and the old one stays. */
+function reloadCertificates(server: Server, files: { certFile: string; keyFile: string }, log: Log): void {
+  watchFile(files.certFile, { interval: CERTIFICATE_POLL_MS, persistent: false }, () => {
+    try {
+      if ('setSecureContext' in server && typeof server.setSecureContext === 'function')
+        server.setSecureContext(readTls(files))
+      log.info({ 'tls.cert_file': files.certFile }, 'Took over the new TLS certificate')
+    } catch (error) {
+      log.error({ error, 'tls.cert_file': files.certFile }, 'The new TLS certificate cannot be used; the old one stays')
+    }
+  })
+}

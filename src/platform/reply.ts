@@ -1,0 +1,72 @@
+import type { ServerResponse } from 'node:http'
+import type { Exchange } from './exchange.ts'
+
+export type Headers = Readonly<Record<string, string | number | readonly string[]>>
+
+/** Sends the body itself, after the headers were written. Must not end cleanly when bytes are missing. */
+export type SendBody = (response: ServerResponse) => Promise<void>
+
+/** What a route answers: data, so that it can be tested without a socket. */
+export interface Reply {
+  readonly status: number
+  readonly headers: Headers
+  readonly body?: string | Uint8Array | SendBody
+}
+
+/** A JSON answer. `headers` may add to or replace the content type. */
+export function json(status: number, value: unknown, headers: Headers = {}): Reply {
+  const body = JSON.stringify(value)
+  return {
+    status,
+    headers: { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body), ...headers },
+    body,
+  }
+}
+
+/** An answer without a body. */
+export function empty(status: number, headers: Headers = {}): Reply {
+  return { status, headers: status === 204 || status === 304 ? headers : { 'Content-Length': 0, ...headers } }
+}
+
+/** A refusal that comes before the body was read: this much of it is read and thrown away, then the connection closes. */
+const DRAINED_BYTES = 1024 * 1024
+/** How long a client may take to send what is drained. */
+const DRAIN_MS = 5_000
+
+/** Writes the reply. Resolves when the response has been handed over or the client is gone. */
+export async function sendReply(exchange: Exchange, reply: Reply): Promise<void> {
+  const { request, response } = exchange
+  if (response.destroyed || response.headersSent) return
+  const unread = !request.complete && hasBody(request.headers)
+  if (unread) response.setHeader('Connection', 'close')
+  response.setHeader('X-Request-Id', exchange.id)
+  response.writeHead(reply.status, reply.headers as Record<string, string | number | string[]>)
+  if (typeof reply.body === 'function' && request.method !== 'HEAD') {
+    await reply.body(response)
+    return
+  }
+  if (reply.body === undefined || typeof reply.body === 'function' || request.method === 'HEAD') response.end()
+  else response.end(reply.body)
+  if (unread) drain(exchange)
+}
+
+function hasBody(headers: Record<string, string | string[] | undefined>): boolean {
+  return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0'
+}
+
+/**
+ * A client that is still sending would see a reset instead of our answer if we closed at once; one that never stops must
+ * not keep us reading.
+ */
+function drain({ request }: Exchange): void {
+  let left = DRAINED_BYTES
+  const stop = () => request.socket.destroy()
+  const timer = setTimeout(stop, DRAIN_MS)
+  request.on('data', (chunk: Uint8Array) => {
+    left -= chunk.length
+    if (left < 0) stop()
+  })
+  request.on('error', () => {})
+  request.on('close', () => clearTimeout(timer))
+  request.resume()
+}

@@ -1,0 +1,91 @@
+import type { Tx } from '../db/db.ts'
+import { findTaggedManifest } from '../manifests/manifests.ts'
+import { type Digest, fallbackTagOf } from '../oci/digest.ts'
+import { OCI_INDEX } from '../oci/media-type.ts'
+import { parseReference } from '../oci/reference.ts'
+import { type ReferrerRow, selectReferrers, selectSubjectOf } from './referrers.sql.ts'
+
+/** A descriptor as it stands in a referrers index. */
+export interface Referrer {
+  readonly mediaType: string
+  readonly digest: string
+  readonly size: number
+  readonly artifactType?: string
+  readonly annotations?: Readonly<Record<string, unknown>>
+}
+
+export interface ReferrerQuery {
+  readonly repositoryId: number
+  readonly subject: Digest
+  readonly artifactType: string | undefined
+  /** The id after which the page begins; 0 for the first page. */
+  readonly afterId: number
+  readonly limit: number
+  readonly nowMs: number
+}
+
+export interface ReferrerPage {
+  readonly referrers: readonly Referrer[]
+  /** Where the next page begins; undefined on the last. */
+  readonly nextId: number | undefined
+}
+
+/** A page holds no more than this, so that it stays a manifest that every client takes. */
+const PAGE_BYTES = 3 * 1024 * 1024
+
+/**
+ * The manifests of a repository that have the subject, in the order they came. The first page begins with what clients
+ * without the referrers API have listed under the fallback tag.
+ * @see OCI distribution 1.1, Listing Referrers and Referrers Tag Schema.
+ */
+export async function listReferrers(tx: Tx, input: ReferrerQuery): Promise<ReferrerPage> {
+  const { repositoryId, subject, artifactType, afterId, limit } = input
+  const rows = await selectReferrers(tx, repositoryId, subject, artifactType, afterId, limit + 1)
+  const listed = afterId === 0 ? await fallbackReferrers(tx, input) : []
+  const referrers: Referrer[] = []
+  let bytes = 0
+  let lastId = afterId
+  for (const row of rows.slice(0, limit)) {
+    const referrer = toReferrer(row)
+    bytes += JSON.stringify(referrer).length
+    if (bytes > PAGE_BYTES && referrers.length > 0) break
+    referrers.push(referrer)
+    lastId = row.id
+  }
+  const more = rows.at(-1)?.id !== undefined && (rows.at(-1)?.id ?? 0) > lastId
+  // A manifest with a subject is listed by its row; the fallback list only adds what it alone knows.
+  const known = new Set(referrers.map((referrer) => referrer.digest))
+  const extra: Referrer[] = []
+  for (const referrer of listed) {
+    if (known.has(referrer.digest) || (await hasSubject(tx, input, referrer.digest))) continue
+    extra.push(referrer)
+  }
+  return { referrers: [...extra, ...referrers], nextId: more ? lastId : undefined }
+}
+
+function toReferrer(row: ReferrerRow): Referrer {
+  return {
+    mediaType: row.mediaType,
+    digest: row.digest,
+    size: row.sizeBytes,
+    ...(row.artifactType !== null && { artifactType: row.artifactType }),
+    ...(row.annotations !== null && { annotations: JSON.parse(row.annotations) as Record<string, unknown> }),
+  }
+}
+
+const FALLBACK_ENTRIES = 1_000
+
+async function fallbackReferrers(tx: Tx, input: ReferrerQuery): Promise<Referrer[]> {
+  const tag = parseReference(fallbackTagOf(input.subject))
+  if (tag.kind !== 'tag') return []
+  const row = await findTaggedManifest(tx, { repositoryId: input.repositoryId, tag: tag.tag, nowMs: input.nowMs })
+  if (row?.mediaType !== OCI_INDEX) return []
+  const index = JSON.parse(Buffer.from(row.content).toString('utf8')) as { manifests?: readonly Referrer[] }
+  const entries = (index.manifests ?? []).slice(0, FALLBACK_ENTRIES)
+  return entries.filter((entry) => input.artifactType === undefined || entry.artifactType === input.artifactType)
+}
+
+async function hasSubject(tx: Tx, input: ReferrerQuery, digest: string): Promise<boolean> {
+  const row = await selectSubjectOf(tx, input.repositoryId, digest)
+  return row?.subjectDigest === input.subject
+}

@@ -1,0 +1,113 @@
+import type { Actor } from '../audit/audit.ts'
+import type { Claims } from '../auth/tokens.ts'
+import { refuse } from '../platform/errors.ts'
+import type { RegistryServices } from './services.ts'
+
+/** What a credential may be used for at most; what its owner may do now is asked separately, every time. */
+export type Ceiling = 'everything' | ReadonlyMap<string, ReadonlySet<string>>
+
+/** Who makes a request. */
+export interface Caller {
+  readonly actor: Actor
+  /** 0 for anonymous. */
+  readonly accountId: number
+  readonly tokenEpoch: number
+  /** Owns upload sessions. */
+  readonly subject: string
+  readonly ceiling: Ceiling
+  /** False when the request carried no credential at all. */
+  readonly presented: boolean
+}
+
+const anonymousActor: Actor = { kind: 'anonymous', name: '(anonymous)' }
+
+export const anonymous: Caller = {
+  actor: anonymousActor,
+  accountId: 0,
+  tokenEpoch: 0,
+  subject: 'anonymous',
+  ceiling: 'everything',
+  presented: false,
+}
+
+/** Claims are one object as long as the token stays in the cache of verified tokens, and so is the caller they stand for. */
+const callers = new WeakMap<Claims, Caller>()
+
+/**
+ * Finds out who asks. A Bearer token of ours, or Basic with any credential kind, directly on every route.
+ * @throws DomainError UNAUTHENTICATED, with the reason; TOO_MANY_REQUESTS after too many failures.
+ */
+export async function identify(
+  services: RegistryServices,
+  header: string | undefined,
+  address: string,
+): Promise<Caller> {
+  if (header === undefined) return anonymous
+  const scheme = header.slice(0, 7).toLowerCase()
+  if (scheme === 'bearer ') return bearerCaller(services, header.slice(7).trim())
+  if (scheme.startsWith('basic ')) {
+    const { actor, tokenEpoch } = await services.identities.authenticateBasic(header, address)
+    const { accountId } = actor
+    return {
+      actor,
+      accountId,
+      tokenEpoch,
+      subject: `${actor.kind}:${accountId}`,
+      ceiling: 'everything',
+      presented: true,
+    }
+  }
+  throw refuse(
+    'UNAUTHENTICATED',
+    {},
+    'The Authorization header must be Bearer with a token of this registry, or Basic.',
+  )
+}
+
+async function bearerCaller(services: RegistryServices, token: string): Promise<Caller> {
+  // A replica may have signed it with a key that this one has not seen yet.
+  const claims = services.tokens.verify(token) ?? (await services.tokens.verifyAfterLook(token))
+  if (claims === undefined)
+    throw refuse(
+      'UNAUTHENTICATED',
+      { invalidToken: true },
+      'The token is not valid here, or has expired. Ask for a new one.',
+    )
+  let caller = callers.get(claims)
+  if (caller === undefined) {
+    caller = callerOf(claims, services.hostname())
+    callers.set(claims, caller)
+  }
+  return caller
+}
+
+function callerOf(claims: Claims, hostname: string): Caller {
+  const ceiling = new Map<string, ReadonlySet<string>>()
+  for (const { type, name, actions } of claims.access) {
+    const key = type === 'repository' ? withoutHost(name, hostname) : `${type}:${name}`
+    ceiling.set(key, new Set([...(ceiling.get(key) ?? []), ...actions]))
+  }
+  const accountId = claims.uid
+  return {
+    actor: accountId === 0 ? anonymousActor : { kind: 'user', accountId, name: claims.sub },
+    accountId,
+    tokenEpoch: claims.ep,
+    subject: accountId === 0 ? 'anonymous' : `user:${accountId}`,
+    ceiling,
+    presented: true,
+  }
+}
+
+/** Clients may put our own host in front of a repository name. */
+export function withoutHost(name: string, hostname: string): string {
+  return name.startsWith(`${hostname}/`) ? name.slice(hostname.length + 1) : name
+}
+
+/** Whether the ceiling covers an action on a repository. `*` covers all, `push` covers `pull`, a delete is a push. */
+export function covers(ceiling: Ceiling, path: string, action: 'pull' | 'push' | 'delete'): boolean {
+  if (ceiling === 'everything') return true
+  const actions = ceiling.get(path)
+  if (actions === undefined) return false
+  if (actions.has('*') || actions.has('push')) return true
+  return actions.has(action)
+}

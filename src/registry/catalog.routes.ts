@@ -1,0 +1,36 @@
+import { nextLink } from '../oci/link.ts'
+import { refuse } from '../platform/errors.ts'
+import { json } from '../platform/reply.ts'
+import { listCatalog } from '../repositories/repositories.ts'
+import { pageSizeParam, route, textParam } from './route.ts'
+
+/** GET /v2/_catalog. Only what the caller may read, in the order of namespace and name. */
+export const catalogRoute = route({
+  method: 'GET',
+  path: '/v2/_catalog',
+  spec: 'Docker Registry HTTP API v2, Listing Repositories',
+  access: 'open',
+  query: { n: pageSizeParam(1000), last: textParam('The repository after which the page begins') },
+  async handle({ db, config }, { caller, query }) {
+    const { publicCatalog } = config.accounts
+    if (caller.accountId === 0 && !publicCatalog) throw refuse('UNAUTHENTICATED')
+    const { ceiling } = caller
+    if (ceiling !== 'everything' && ceiling.size > 0 && !ceiling.get('registry:catalog')?.has('*'))
+      throw refuse('INSUFFICIENT_SCOPE')
+    const { n } = query
+    if (n === 0) return json(200, { repositories: [] })
+    const found = await db.read(listCatalog, {
+      accountId: caller.accountId,
+      withPublic: publicCatalog,
+      after: query.last ?? '',
+      limit: n + 1,
+    })
+    const repositories = found.slice(0, n)
+    const last = repositories.at(-1)
+    return json(
+      200,
+      { repositories },
+      found.length > n && last !== undefined ? { Link: nextLink('/v2/_catalog', { n, last }) } : {},
+    )
+  },
+})

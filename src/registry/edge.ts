@@ -1,0 +1,273 @@
+import type { IncomingMessage } from 'node:http'
+import { parseRepositoryPath, parseV2Path } from '../oci/name.ts'
+import { DomainError, refuse } from '../platform/errors.ts'
+import type { Exchange } from '../platform/exchange.ts'
+import type { HttpServer } from '../platform/http.ts'
+import type { RateLimiter } from '../platform/rate-limit.ts'
+import { type Reply, sendReply } from '../platform/reply.ts'
+import type { RequestMetrics } from '../platform/request-metrics.ts'
+import { putRepository, type Repository } from '../repositories/repositories.ts'
+import { bareBaseRoute, baseRoute } from './base.routes.ts'
+import { deleteBlobRoute, getBlobRoute } from './blobs.routes.ts'
+import { anonymous, type Caller, identify } from './caller.ts'
+import { catalogRoute } from './catalog.routes.ts'
+import { deleteManifestRoute, getManifestRoute, putManifestRoute } from './manifests.routes.ts'
+import { permit } from './permit.ts'
+import { listReferrersRoute } from './referrers.routes.ts'
+import type { AnyV2Route } from './route.ts'
+import type { RegistryServices } from './services.ts'
+import { listTagsRoute } from './tags.routes.ts'
+import { tokenFormRoute, tokenRoute } from './token.routes.ts'
+import {
+  appendUploadRoute,
+  cancelUploadRoute,
+  finishUploadRoute,
+  startUploadRoute,
+  uploadStatusRoute,
+} from './uploads.routes.ts'
+import { errorReply } from './wire-errors.ts'
+
+/** Every route of the protocol: what there is, is here. */
+export const v2Routes: readonly AnyV2Route[] = [
+  baseRoute,
+  bareBaseRoute,
+  tokenRoute,
+  tokenFormRoute,
+  catalogRoute,
+  listTagsRoute,
+  getManifestRoute,
+  putManifestRoute,
+  deleteManifestRoute,
+  getBlobRoute,
+  deleteBlobRoute,
+  startUploadRoute,
+  uploadStatusRoute,
+  appendUploadRoute,
+  finishUploadRoute,
+  cancelUploadRoute,
+  listReferrersRoute,
+]
+
+export interface EdgeOptions {
+  readonly http: HttpServer
+  readonly services: RegistryServices
+  readonly limits: { readonly all: RateLimiter; readonly auth: RateLimiter }
+  readonly metrics: RequestMetrics
+}
+
+/** Puts the protocol on a server. Everything below /v2 is answered in its words, also what is no route. */
+export function mountRegistry(options: EdgeOptions): void {
+  const { fastify } = options.http
+  for (const route of v2Routes) {
+    const methods = typeof route.method === 'string' ? [route.method] : [...route.method]
+    for (const path of pathsOf(route.path)) {
+      fastify.route({
+        method: methods,
+        url: path.replaceAll(/<(\w+)>/g, ':$1'),
+        handler: (request, reply) => {
+          reply.hijack()
+          const exchange = options.http.exchange(request.raw, reply.raw)
+          const params = request.params as Readonly<Record<string, string>>
+          return serve(options, exchange, route, params, request.query as Readonly<Record<string, unknown>>)
+        },
+      })
+    }
+  }
+}
+
+/** Clients send the upload path with and without its slash. */
+function pathsOf(path: string): string[] {
+  return path.endsWith('/uploads/') ? [path, path.slice(0, -1)] : [path]
+}
+
+async function serve(
+  options: EdgeOptions,
+  exchange: Exchange,
+  route: AnyV2Route,
+  params: Readonly<Record<string, string>>,
+  rawQuery: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  const { services } = options
+  let caller: Caller = anonymous
+  let reply: Reply
+  try {
+    limitRate(options, exchange, route)
+    const path = params['name'] === undefined ? '' : pathOf(services, params['name'])
+    const query = queryOf(route, rawQuery)
+    caller = await identify(services, exchange.request.headers.authorization, exchange.address)
+    const repository = await gate(services, caller, path, route)
+    const request = {
+      exchange,
+      caller,
+      path,
+      params,
+      query,
+      get repository(): Repository {
+        if (repository === undefined) throw refuse('NAME_UNKNOWN')
+        return repository
+      },
+      ensureRepository: async () => repository ?? (await createRepository(services, caller, path, exchange)),
+    }
+    reply = await route.handle(services, request)
+  } catch (error) {
+    reply = answerError(options, exchange, route, params['name'], error)
+  }
+  await finish(options, exchange, route.path, reply, caller)
+}
+
+function limitRate({ services, limits }: EdgeOptions, { address }: Exchange, route: AnyV2Route): void {
+  if (!services.config.rateLimits.enabled) return
+  const waitMs = (route.path === '/v2/auth' ? limits.auth : limits.all).take(address)
+  if (waitMs > 0) throw refuse('TOO_MANY_REQUESTS', { retryAfterSeconds: Math.ceil(waitMs / 1000) })
+}
+
+function pathOf(services: RegistryServices, name: string): string {
+  const { librarySupport, libraryNamespace } = services.config.accounts
+  const path = parseRepositoryPath(name, librarySupport ? { libraryNamespace } : {})
+  if (path === undefined) throw refuse('NAME_INVALID', { name: name.slice(0, 300) })
+  if (!services.config.registry.extendedNames && path.split('/').length > 2) {
+    throw refuse(
+      'NAME_INVALID',
+      { name: path },
+      'This registry takes names of exactly two parts (FEATURE_EXTENDED_REPOSITORY_NAMES is off).',
+    )
+  }
+  return path
+}
+
+function queryOf(route: AnyV2Route, raw: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const query: Record<string, unknown> = {}
+  for (const [name, parameter] of Object.entries(route.query ?? {})) {
+    const value = Object.hasOwn(raw, name) ? raw[name] : undefined
+    query[name] = parameter.parse(value === undefined ? [] : Array.isArray(value) ? value.map(String) : [String(value)])
+  }
+  return query
+}
+
+async function gate(
+  services: RegistryServices,
+  caller: Caller,
+  path: string,
+  route: AnyV2Route,
+): Promise<Repository | undefined> {
+  if (route.access === 'open') return undefined
+  if (route.access === 'login') {
+    if (!caller.presented) throw refuse('UNAUTHENTICATED')
+    return undefined
+  }
+  return (await permit(services, caller, path, route.access)).repository
+}
+
+function createRepository(
+  services: RegistryServices,
+  caller: Caller,
+  path: string,
+  exchange: Exchange,
+): Promise<Repository> {
+  const { createPrivateRepoOnPush, createNamespaceOnPush } = services.config.accounts
+  return services.db.transaction(putRepository, {
+    path,
+    visibility: createPrivateRepoOnPush ? ('private' as const) : ('public' as const),
+    createNamespace: createNamespaceOnPush,
+    actor: caller.actor,
+    address: exchange.address,
+    nowMs: services.clock.nowMs(),
+  })
+}
+
+function answerError(
+  { services }: EdgeOptions,
+  exchange: Exchange,
+  route: AnyV2Route | undefined,
+  name: string | undefined,
+  error: unknown,
+): Reply {
+  if (!(error instanceof DomainError)) {
+    services.log.error(
+      { error, 'request.id': exchange.id, 'request.path': originalPath(exchange.request) ?? exchange.request.url },
+      'A request failed by a bug',
+    )
+  }
+  return errorReply(error, {
+    requestId: exchange.id,
+    challenge: (reason) => challengeOf(services, route, name, reason),
+  })
+}
+
+/** RFC 6750, 3, and the token authentication of the registry protocol. The realm never follows what the client sent. */
+function challengeOf(
+  { config, hostname }: RegistryServices,
+  route: AnyV2Route | undefined,
+  name: string | undefined,
+  reason: string | undefined,
+): string {
+  const realm = `${config.server.urlScheme}://${hostname()}/v2/auth`
+  const scope = scopeOf(route, name)
+  return `Bearer realm="${realm}",service="${hostname()}"${scope && `,scope="${scope}"`}${reason === undefined ? '' : `,error="${reason}"`}`
+}
+
+function scopeOf(route: AnyV2Route | undefined, name: string | undefined): string {
+  if (route?.path === catalogRoute.path) return 'registry:catalog:*'
+  if (name === undefined || !/^[\w./-]+$/.test(name) || route === undefined) return ''
+  return `repository:${name}:${route.access === 'pull' ? 'pull' : 'pull,push'}`
+}
+
+/** Answers below /v2 that no route gives: a malformed path, an unknown one, a method that is not served there. */
+export async function answerUnknown(options: EdgeOptions, exchange: Exchange): Promise<void> {
+  const path = (exchange.request.url ?? '').split('?', 1)[0] ?? ''
+  const parsed = parseV2Path(originalPath(exchange.request) ?? path)
+  const code =
+    parsed.kind === 'malformed' ? 'NAME_INVALID' : parsed.kind === 'unknown' ? 'NOT_FOUND' : 'METHOD_NOT_ALLOWED'
+  const reply = answerError(
+    options,
+    exchange,
+    undefined,
+    undefined,
+    refuse(code, { method: exchange.request.method ?? '' }),
+  )
+  await finish(options, exchange, '(unknown)', reply, anonymous)
+}
+
+/** Fastify keeps the URL from before `rewriteUrl` here. */
+function originalPath(request: IncomingMessage & { originalUrl?: string }): string | undefined {
+  return request.originalUrl?.split('?', 1)[0]
+}
+
+/** Writes the answer, then the metric and, for what changed something or failed, the log line. */
+async function finish(
+  options: EdgeOptions,
+  exchange: Exchange,
+  path: string,
+  reply: Reply,
+  caller: Caller,
+): Promise<void> {
+  const { log } = options.services
+  const { request } = exchange
+  const headers = {
+    'Docker-Distribution-API-Version': 'registry/2.0',
+    'X-Content-Type-Options': 'nosniff',
+    ...reply.headers,
+  }
+  try {
+    await sendReply(exchange, { ...reply, headers })
+  } catch (error) {
+    log.warn({ error, 'request.id': exchange.id }, 'A response could not be completed; the connection was cut')
+  }
+  const durationMs = performance.now() - exchange.startedMs
+  options.metrics.observe(request.method ?? '', path, reply.status, durationMs)
+  const isRead = request.method === 'GET' || request.method === 'HEAD'
+  const level = reply.status >= 500 ? 'warn' : isRead && reply.status < 400 ? 'debug' : 'info'
+  if (!log.isLevelEnabled(level)) return
+  log[level](
+    {
+      'request.id': exchange.id,
+      'request.method': request.method,
+      'request.path': originalPath(request) ?? request.url?.split('?', 1)[0],
+      'response.status': reply.status,
+      'client.address': exchange.address,
+      'actor.name': caller.actor.name,
+      duration_ms: Math.round(durationMs * 10) / 10,
+    },
+    `${request.method} was answered with ${reply.status}`,
+  )
+}

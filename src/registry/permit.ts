@@ -1,0 +1,64 @@
+import type { Access, AccessQuery } from '../auth/access.ts'
+import { isCreatableName, whyNotCreatable } from '../oci/name.ts'
+import { refuse } from '../platform/errors.ts'
+import { splitPath } from '../repositories/repositories.ts'
+import { type Caller, covers } from './caller.ts'
+import type { AccessNeed } from './route.ts'
+import type { RegistryServices } from './services.ts'
+
+/** Other processes tell of changed rights within 2 s; when nobody could ask for so long, writes are refused. */
+const RIGHTS_MAX_AGE_MS = 8_000
+
+/**
+ * Lets a request through or says why not, as the table of answers in docs/protocol.md has it. What the caller may not
+ * read and what does not exist are refused with the same bytes.
+ * @throws DomainError UNAUTHENTICATED, INSUFFICIENT_SCOPE, DENIED, NAME_UNKNOWN, READ_ONLY, RIGHTS_UNKNOWN
+ */
+export async function permit(
+  services: RegistryServices,
+  caller: Caller,
+  path: string,
+  need: AccessNeed,
+): Promise<Access> {
+  if (!caller.presented && !services.config.accounts.anonymousAccess) throw refuse('UNAUTHENTICATED')
+  const query = accessQuery(caller, path)
+  const access = services.access.peek(query) ?? (await services.access.get(query))
+  checkFreshness(services, need)
+  if (!access.subjectValid)
+    throw refuse('UNAUTHENTICATED', {}, 'The account is disabled, or the credential was revoked. Log in again.')
+  const action = need === 'pull' ? 'pull' : need === 'delete' ? 'delete' : 'push'
+  if (!holdsRight(services, access, path, need)) {
+    if (!caller.presented) throw refuse('UNAUTHENTICATED')
+    const reason = access.rights.create && need === 'create' ? whyNotCreatable(path) : undefined
+    if (reason !== undefined) throw refuse('NAME_INVALID', { name: path }, reason)
+    if (access.repository === undefined && mayCreate(services, access, path)) throw refuse('NAME_UNKNOWN')
+    throw refuse('DENIED')
+  }
+  if (!covers(caller.ceiling, path, action)) throw refuse('INSUFFICIENT_SCOPE')
+  if (action !== 'pull' && services.config.server.readOnly) throw refuse('READ_ONLY')
+  return access
+}
+
+export function accessQuery(caller: Caller, path: string): AccessQuery {
+  const { namespace, name } = splitPath(path)
+  return { accountId: caller.accountId, tokenEpoch: caller.tokenEpoch, namespace, repository: name }
+}
+
+function holdsRight(services: RegistryServices, access: Access, path: string, need: AccessNeed): boolean {
+  if (need === 'pull') return access.rights.pull
+  if (need === 'create' && access.repository === undefined) return mayCreate(services, access, path)
+  return access.rights.push
+}
+
+/** Whether a push may make this repository: in one's own namespace, or with it the namespace if that is switched on. */
+export function mayCreate(services: RegistryServices, access: Access, path: string): boolean {
+  if (access.rights.create) return isCreatableName(path)
+  const { createNamespaceOnPush } = services.config.accounts
+  return createNamespaceOnPush && access.account && !access.namespaceExists && isCreatableName(path)
+}
+
+function checkFreshness(services: RegistryServices, need: AccessNeed): void {
+  const ageMs = services.epochs.ageMs()
+  const allowedMs = RIGHTS_MAX_AGE_MS + (need === 'pull' ? services.config.registry.staleRightsMaxMs : 0)
+  if (ageMs > allowedMs) throw refuse('RIGHTS_UNKNOWN', { retryAfterSeconds: 2 })
+}

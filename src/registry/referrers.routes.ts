@@ -1,0 +1,48 @@
+import { nextLink } from '../oci/link.ts'
+import { OCI_INDEX } from '../oci/media-type.ts'
+import { refuse } from '../platform/errors.ts'
+import { json } from '../platform/reply.ts'
+import { listReferrers } from '../referrers/referrers.ts'
+import { digestParam, pageSizeParam, type QueryParameter, route, textParam } from './route.ts'
+
+const cursor: QueryParameter<number> = {
+  describe: 'Where the page begins; only from a Link header',
+  parse(values) {
+    const text = values.at(-1) ?? '0'
+    if (!/^\d{1,15}$/.test(text))
+      throw refuse('INVALID_REQUEST', {}, 'The parameter next comes from a Link header; follow that.')
+    return Number(text)
+  },
+}
+
+/** GET /v2/<name>/referrers/<digest>. An unknown digest has none, which is no error. */
+export const listReferrersRoute = route({
+  method: 'GET',
+  path: '/v2/<name>/referrers/<digest>',
+  spec: 'OCI distribution 1.1, Listing Referrers',
+  access: 'pull',
+  query: { artifactType: textParam('Only referrers of this artifact type'), n: pageSizeParam(1000), next: cursor },
+  async handle({ db, clock }, { repository, params, query }) {
+    const subject = digestParam(params['digest'])
+    const { artifactType } = query
+    const limit = Math.max(query.n, 1)
+    const page = await db.read(listReferrers, {
+      repositoryId: repository.id,
+      subject,
+      artifactType,
+      afterId: query.next,
+      limit,
+      nowMs: clock.nowMs(),
+    })
+    const index = { schemaVersion: 2, mediaType: OCI_INDEX, manifests: page.referrers }
+    const next =
+      page.nextId === undefined
+        ? undefined
+        : { n: limit, next: page.nextId, ...(artifactType !== undefined && { artifactType }) }
+    return json(200, index, {
+      'Content-Type': OCI_INDEX,
+      ...(artifactType !== undefined && { 'OCI-Filters-Applied': 'artifactType' }),
+      ...(next && { Link: nextLink(`/v2/${repository.path}/referrers/${subject}`, next) }),
+    })
+  },
+})

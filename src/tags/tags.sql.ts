@@ -1,0 +1,76 @@
+import type { Tx } from '../db/db.ts'
+import { sql } from '../db/sql.ts'
+
+export interface OpenTag {
+  readonly id: number
+  readonly manifestId: number
+  readonly digest: string
+  readonly startMs: number
+  readonly expiresMs: number | null
+}
+
+export function selectOpenTag(tx: Tx, repositoryId: number, name: string): Promise<OpenTag | undefined> {
+  return tx.first(sql`
+    select t.id, t.manifest_id as "manifestId", m.digest, t.start_ms as "startMs", t.expires_ms as "expiresMs"
+      from tag t join manifest m on m.id = t.manifest_id
+     where t.repository_id = ${repositoryId} and t.name = ${name} and t.end_ms is null`)
+}
+
+export async function insertTag(
+  tx: Tx,
+  row: {
+    namespaceId: number
+    repositoryId: number
+    name: string
+    manifestId: number
+    startMs: number
+    expiresMs: number | null
+  },
+): Promise<void> {
+  await tx.run(sql`
+    insert into tag (namespace_id, repository_id, name, manifest_id, start_ms, expires_ms)
+    values (${row.namespaceId}, ${row.repositoryId}, ${row.name}, ${row.manifestId}, ${row.startMs}, ${row.expiresMs})`)
+}
+
+export async function closeTag(tx: Tx, id: number, endMs: number): Promise<void> {
+  await tx.run(sql`update tag set end_ms = ${endMs} where id = ${id}`)
+}
+
+export async function updateExpiry(tx: Tx, id: number, expiresMs: number | null): Promise<void> {
+  await tx.run(sql`update tag set expires_ms = ${expiresMs} where id = ${id}`)
+}
+
+/** Live tag names after `after` in byte order. */
+export function selectLiveTagNames(
+  tx: Tx,
+  repositoryId: number,
+  after: string,
+  limit: number,
+  nowMs: number,
+): Promise<{ name: string }[]> {
+  return tx.all(sql`
+    select name from tag
+     where repository_id = ${repositoryId} and name > ${after}
+       and end_ms is null and (expires_ms is null or expires_ms > ${nowMs})
+     order by name limit ${limit}`)
+}
+
+/** Open intervals over a manifest, expired or not. */
+export function selectOpenTagsOfManifest(
+  tx: Tx,
+  repositoryId: number,
+  manifestId: number,
+): Promise<{ id: number; name: string; startMs: number; expiresMs: number | null }[]> {
+  return tx.all(sql`
+    select id, name, start_ms as "startMs", expires_ms as "expiresMs" from tag
+     where manifest_id = ${manifestId} and repository_id = ${repositoryId} and end_ms is null
+     order by name`)
+}
+
+/** Whether the name ever stood for something that the time machine still has. */
+export function selectEndedTag(tx: Tx, repositoryId: number, name: string): Promise<{ endMs: number } | undefined> {
+  return tx.first(sql`
+    select coalesce(end_ms, expires_ms) as "endMs" from tag
+     where repository_id = ${repositoryId} and name = ${name}
+     order by id desc limit 1`)
+}

@@ -1,0 +1,181 @@
+import { type Actor, recordEvent } from '../audit/audit.ts'
+import type { Tx } from '../db/db.ts'
+import { getManifestForTag, listLiveParents, lockForDelete, markDeleted } from '../manifests/manifests.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { TagName } from '../oci/reference.ts'
+import { refuse } from '../platform/errors.ts'
+import { holdForWrite } from '../repositories/repositories.ts'
+import {
+  closeTag,
+  insertTag,
+  type OpenTag,
+  selectEndedTag,
+  selectLiveTagNames,
+  selectOpenTag,
+  selectOpenTagsOfManifest,
+  updateExpiry,
+} from './tags.sql.ts'
+
+/** Which repository, and who does it from where and when: what every write of a tag needs. */
+export interface TagWrite {
+  readonly repository: { readonly id: number; readonly namespaceId: number; readonly path: string }
+  readonly actor: Actor
+  readonly address: string
+  readonly nowMs: number
+}
+
+export interface MoveTag extends TagWrite {
+  readonly tag: TagName
+  readonly target: Digest
+  readonly expiresMs: number | null
+  /** What the tag must name now (`absent`: nothing) for the move to happen. */
+  readonly expected?: Digest | 'absent'
+}
+
+export type MoveOutcome = 'created' | 'moved' | 'unchanged'
+
+/**
+ * Points `tag` at `target`, creating the tag if absent. Pointing it where it already points changes nothing but its expiry.
+ * The caller holds the repository and the manifest.
+ * @throws DomainError MANIFEST_UNKNOWN: `target` is not in the repository; PRECONDITION_FAILED: the tag does not name what
+ * the client expected.
+ * @see OCI distribution 1.1, Pushing Manifests.
+ */
+export async function moveTag(tx: Tx, input: MoveTag): Promise<MoveOutcome> {
+  const { repository, tag, target, nowMs } = input
+  const manifest = await getManifestForTag(tx, { repositoryId: repository.id, digest: target })
+  // A row lock's waiters wake to a closed row and cannot see the interval that replaced it.
+  await tx.lock(tagKey(repository.id, tag))
+  const open = await selectOpenTag(tx, repository.id, tag)
+  const current = open && isLive(open, nowMs) ? open : undefined
+  checkExpected(input, current)
+  if (current?.manifestId === manifest.id) {
+    if (current.expiresMs !== input.expiresMs) await updateExpiry(tx, current.id, input.expiresMs)
+    return 'unchanged'
+  }
+  // An expired interval that nobody has closed yet ended when it said it would, not now.
+  const endedMs = open && endOf(open, nowMs)
+  if (open && endedMs !== undefined) await closeTag(tx, open.id, endedMs)
+  await insertTag(tx, {
+    namespaceId: repository.namespaceId,
+    repositoryId: repository.id,
+    name: tag,
+    manifestId: manifest.id,
+    startMs: Math.max(nowMs, open?.startMs ?? 0),
+    expiresMs: input.expiresMs,
+  })
+  return current ? 'moved' : 'created'
+}
+
+function checkExpected(input: MoveTag, current: OpenTag | undefined): void {
+  const { expected } = input
+  if (expected === undefined) return
+  const holds = expected === 'absent' ? current === undefined : current?.digest === expected
+  if (!holds) throw refuse('PRECONDITION_FAILED', { tag: input.tag, current: current?.digest ?? null })
+}
+
+/** One page of live tag names in byte order, after `after`. */
+export async function listTags(
+  tx: Tx,
+  input: { repositoryId: number; after: string; limit: number; nowMs: number },
+): Promise<string[]> {
+  const rows = await selectLiveTagNames(tx, input.repositoryId, input.after, input.limit, input.nowMs)
+  return rows.map((row) => row.name)
+}
+
+/** When a name that means nothing now meant something last, if the time machine still knows. */
+export async function findEndedTag(
+  tx: Tx,
+  input: { repositoryId: number; tag: TagName },
+): Promise<{ endMs: number } | undefined> {
+  return selectEndedTag(tx, input.repositoryId, input.tag)
+}
+
+/**
+ * Ends a tag now. If nothing else names the manifest it stops being served by digest too; the time machine can bring both
+ * back within the namespace's window.
+ * @throws DomainError MANIFEST_UNKNOWN: no live tag of that name.
+ */
+export async function deleteTag(tx: Tx, input: TagWrite & { tag: TagName }): Promise<void> {
+  const { repository, tag, nowMs } = input
+  await holdForWrite(tx, repository)
+  const seen = await selectOpenTag(tx, repository.id, tag)
+  if (seen === undefined || !isLive(seen, nowMs)) throw refuse('MANIFEST_UNKNOWN', { reference: tag })
+  // Manifest before tag name: the order in which pushes lock them. What was seen may have moved while we waited.
+  await lockForDelete(tx, { repositoryId: repository.id, digest: seen.digest as Digest })
+  await tx.lock(tagKey(repository.id, tag))
+  const open = await selectOpenTag(tx, repository.id, tag)
+  if (open?.id !== seen.id) throw Object.assign(new Error('The tag moved meanwhile'), { code: '40001' })
+  await closeTag(tx, open.id, Math.max(nowMs, open.startMs))
+  await stopServingIfUnnamed(tx, repository.id, open.manifestId, nowMs)
+  await recordDeletion(tx, input, tag, open.digest)
+}
+
+/**
+ * Deletes a manifest by digest: ends every live tag of it and stops serving it, at once.
+ * @throws DomainError MANIFEST_UNKNOWN; MANIFEST_REFERENCED: a served index holds it.
+ */
+export async function deleteManifest(tx: Tx, input: TagWrite & { digest: Digest; graceMs: number }): Promise<void> {
+  const { repository, nowMs } = input
+  await holdForWrite(tx, repository)
+  const manifest = await lockForDelete(tx, { repositoryId: repository.id, digest: input.digest })
+  const parents = await listLiveParents(tx, manifest.id)
+  if (parents.length > 0) throw refuse('MANIFEST_REFERENCED', { digest: input.digest, parents })
+  const tags = await selectOpenTagsOfManifest(tx, repository.id, manifest.id)
+  for (const tag of tags) {
+    await tx.lock(tagKey(repository.id, tag.name))
+    const open = await selectOpenTag(tx, repository.id, tag.name)
+    if (open?.id !== tag.id) continue
+    const wasLive = isLive(open, nowMs)
+    await closeTag(tx, open.id, endOf(open, nowMs))
+    if (wasLive) await recordDeletion(tx, input, tag.name, input.digest)
+  }
+  await markDeleted(tx, { id: manifest.id, nowMs, reviewMs: nowMs + input.graceMs })
+  if (tags.length > 0) return
+  await recordEvent(tx, {
+    kind: 'delete_manifest',
+    namespaceId: repository.namespaceId,
+    repositoryId: repository.id,
+    actor: input.actor,
+    address: input.address,
+    occurredMs: nowMs,
+    metadata: { repo: repository.path, digest: input.digest },
+  })
+}
+
+async function stopServingIfUnnamed(tx: Tx, repositoryId: number, manifestId: number, nowMs: number): Promise<void> {
+  const others = await selectOpenTagsOfManifest(tx, repositoryId, manifestId)
+  if (others.some((tag) => isLive(tag, nowMs))) return
+  if ((await listLiveParents(tx, manifestId)).length > 0) return
+  // The closed interval holds it until the window has passed, and removing that one asks for a review; so none is due now.
+  await markDeleted(tx, { id: manifestId, nowMs, reviewMs: nowMs })
+}
+
+async function recordDeletion(tx: Tx, input: TagWrite, tag: string, digest: string): Promise<void> {
+  const { repository } = input
+  await recordEvent(tx, {
+    kind: 'delete_tag',
+    namespaceId: repository.namespaceId,
+    repositoryId: repository.id,
+    actor: input.actor,
+    address: input.address,
+    occurredMs: input.nowMs,
+    metadata: { repo: repository.path, tag, digest },
+  })
+}
+
+/** Live = open and not past its expiry. */
+export function isLive(tag: { readonly expiresMs: number | null }, nowMs: number): boolean {
+  return tag.expiresMs === null || tag.expiresMs > nowMs
+}
+
+/** When an open interval ends if it is closed now; never before it began, also when the clock went back. */
+function endOf(tag: { readonly startMs: number; readonly expiresMs: number | null }, nowMs: number): number {
+  const endMs = isLive(tag, nowMs) ? nowMs : (tag.expiresMs ?? nowMs)
+  return Math.max(endMs, tag.startMs)
+}
+
+/** The key under which writers of one tag wait for each other. */
+export function tagKey(repositoryId: number, tag: string): string {
+  return `tag:${repositoryId}:${tag}`
+}

@@ -1,0 +1,43 @@
+import * as accounts from './accounts/accounts.ts'
+import * as epochs from './accounts/epochs.ts'
+import * as audit from './audit/audit.ts'
+import * as access from './auth/access.ts'
+import * as keys from './auth/keys.ts'
+import * as blobs from './blobs/blobs.ts'
+import * as uploads from './blobs/uploads.ts'
+import * as gc from './gc/gc.ts'
+import * as backoff from './identity/backoff.ts'
+import * as setup from './identity/setup.ts'
+import * as jobs from './jobs/jobs.ts'
+import * as manifests from './manifests/manifests.ts'
+import * as objects from './objects/objects.ts'
+import * as outbox from './outbox/outbox.ts'
+import * as referrers from './referrers/referrers.ts'
+import * as repositories from './repositories/repositories.ts'
+import * as push from './tags/push.ts'
+import * as tags from './tags/tags.ts'
+
+/**
+ * The modules whose exported functions may run as transactions. On SQLite both the request thread and the database
+ * threads import this file and find a function by its name in it.
+ */
+export const modules = {
+  access,
+  accounts,
+  audit,
+  backoff,
+  blobs,
+  epochs,
+  gc,
+  jobs,
+  keys,
+  manifests,
+  objects,
+  outbox,
+  push,
+  referrers,
+  repositories,
+  setup,
+  tags,
+  uploads,
+}

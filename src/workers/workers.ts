@@ -1,0 +1,27 @@
+import type { TokenAuthority } from '../auth/tokens.ts'
+import { type CollectorCounts, collect } from '../gc/collector.job.ts'
+import type { QueueJob, RecurringJob } from '../jobs/job.ts'
+import { deleteExpiredObjects } from '../objects/objects.job.ts'
+import type { Config } from '../platform/config/config.ts'
+import type { BlobStore } from '../storage/storage.ts'
+
+export interface WorkerOptions {
+  readonly config: Config
+  readonly stores: ReadonlyMap<string, BlobStore>
+  readonly counts: CollectorCounts
+  readonly tokens: TokenAuthority
+}
+
+/** Every job of the product, with its schedule. What is not here does not run. */
+export function allJobs({ config, stores, counts }: WorkerOptions): readonly (RecurringJob | QueueJob)[] {
+  const collector = collect({
+    stores,
+    intervalMs: config.gc.intervalMs,
+    graceMs: config.gc.graceMs,
+    quarantineMs: config.gc.quarantineMs,
+    windowMs: config.tags.defaultExpirationMs,
+    uploadTtlMs: config.registry.uploadIdleTtlMs,
+    counts,
+  })
+  return [...(config.gc.enabled ? [collector] : []), deleteExpiredObjects([...stores.values()])]
+}

@@ -1,0 +1,166 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { createUser } from '../../src/accounts/accounts.ts'
+import { hashPassword } from '../../src/accounts/passwords.ts'
+import { type RunningServer, startServer } from '../../src/main.ts'
+import type { Clock } from '../../src/platform/clock.ts'
+import type { Config } from '../../src/platform/config/config.ts'
+import { type ConfigOverrides, defaultConfig } from '../../src/platform/config/load.ts'
+import { Secret } from '../../src/platform/config/secret.ts'
+import { openLog, silentLog } from '../../src/platform/log.ts'
+import { findRepository, putGrant, putRepository, type RepositoryRole } from '../../src/repositories/repositories.ts'
+import { basic, TestClient } from './client.ts'
+import { createDatabase, dropDatabase, testPostgresUrl } from './postgres.ts'
+
+/** A clock that stands on the real time and can be pushed forwards. */
+export class TestClock implements Clock {
+  #aheadMs = 0
+
+  nowMs(): number {
+    return Date.now() + this.#aheadMs
+  }
+
+  monotonicMs(): number {
+    return performance.now() + this.#aheadMs
+  }
+
+  advance(ms: number): void {
+    this.#aheadMs += ms
+  }
+}
+
+export interface StartOptions {
+  readonly database?: { readonly name: 'sqlite' | 'postgres' }
+  readonly config?: ConfigOverrides
+}
+
+const PASSWORD = 'correct-horse-battery'
+/** One hash for all accounts of tests: hashing is made to be slow. */
+const passwordHash = hashPassword(PASSWORD)
+
+/** A whole server in this process on a free port, with a user `owner`; gone with everything it wrote when the test ends. */
+export class TestRegistry {
+  readonly clock: TestClock
+  readonly dir: string
+  readonly #config: Config
+  #server: RunningServer
+  #anonymous: TestClient
+
+  private constructor(dir: string, config: Config, clock: TestClock, server: RunningServer) {
+    this.clock = clock
+    this.dir = dir
+    this.#config = config
+    this.#server = server
+    this.#anonymous = new TestClient(server.url)
+  }
+
+  static async start(t: TestContext, options: StartOptions = {}): Promise<TestRegistry> {
+    const dir = mkdtempSync(join(tmpdir(), 'longshore-test-'))
+    const postgres = options.database?.name === 'postgres' ? await createDatabase(await testPostgresUrl()) : undefined
+    const config = configFor(dir, postgres, options.config ?? {})
+    const clock = new TestClock()
+    const server = await startServer(config, {
+      clock,
+      log: process.env['LONGSHORE_TEST_LOG'] ? openLog({ level: 'debug', format: 'text' }) : silentLog,
+    })
+    const registry = new TestRegistry(dir, config, clock, server)
+    t.after(async () => {
+      await registry.#server.close()
+      if (postgres !== undefined) await dropDatabase(postgres)
+      rmSync(dir, { recursive: true, force: true })
+    })
+    await registry.addUser('owner')
+    return registry
+  }
+
+  get url(): string {
+    return this.#server.url
+  }
+
+  get host(): string {
+    return new URL(this.#server.url).host
+  }
+
+  get server(): RunningServer {
+    return this.#server
+  }
+
+  /** Nobody in particular. */
+  get anonymous(): TestClient {
+    return this.#anonymous
+  }
+
+  /** A client that logs in as this user with every request. */
+  as(name: string, password = PASSWORD): TestClient {
+    return new TestClient(this.url, basic(name, password))
+  }
+
+  async addUser(name: string): Promise<number> {
+    const made = await this.#server.services.db.transaction(createUser, {
+      name,
+      passwordHash: await passwordHash,
+      enabled: true,
+      nowMs: this.clock.nowMs(),
+      actor: { kind: 'system' as const, name: 'test' },
+      address: '127.0.0.1',
+    })
+    return made.accountId
+  }
+
+  /** Makes a repository of an existing namespace without pushing. */
+  async addRepository(path: string, visibility: 'public' | 'private' = 'private'): Promise<number> {
+    const made = await this.#server.services.db.transaction(putRepository, {
+      path,
+      visibility,
+      createNamespace: false,
+      actor: { kind: 'system' as const, name: 'test' },
+      address: '127.0.0.1',
+      nowMs: this.clock.nowMs(),
+    })
+    return made.id
+  }
+
+  async grant(accountId: number, path: string, role: RepositoryRole | 'none'): Promise<void> {
+    const { db } = this.#server.services
+    const repository = await db.read(findRepository, { path })
+    if (repository === undefined) throw new Error(`There is no ${path}`)
+    await db.transaction(putGrant, { accountId, repositoryId: repository.id, role, nowMs: this.clock.nowMs() })
+  }
+
+  /** Runs the collector until it finds nothing more to do. */
+  async collect(): Promise<void> {
+    await this.#server.jobs.runOnce('gc.collect')
+  }
+
+  /** Stops the server as an operator would, and starts another one on the same data. */
+  async restart(): Promise<void> {
+    await this.#server.close()
+    this.#server = await startServer(this.#config, {
+      clock: this.clock,
+      log: process.env['LONGSHORE_TEST_LOG'] ? openLog({ level: 'debug', format: 'text' }) : silentLog,
+    })
+    this.#anonymous = new TestClient(this.url)
+  }
+}
+
+/** The form that tests read best: `const registry = await startRegistry(t, { database })`. */
+export function startRegistry(t: TestContext, options: StartOptions = {}): Promise<TestRegistry> {
+  return TestRegistry.start(t, options)
+}
+
+function configFor(dir: string, postgresUrl: string | undefined, overrides: ConfigOverrides): Config {
+  return defaultConfig({
+    ...overrides,
+    dataDir: dir,
+    server: { listenHost: '127.0.0.1', listenPort: 0, metricsListen: undefined, drainMs: 2_000, ...overrides.server },
+    ...(postgresUrl !== undefined && {
+      database: { kind: 'postgres' as const, url: new Secret(postgresUrl), namedStatements: true, poolSize: 10 },
+    }),
+    secrets: { secretKey: new Secret('test secret key'), databaseSecretKey: new Secret('test database secret key') },
+    // The collector runs when a test says so.
+    gc: { intervalMs: 3_600_000, ...overrides.gc },
+    rateLimits: { enabled: false, ...overrides.rateLimits },
+  })
+}
