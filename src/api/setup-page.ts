@@ -134,7 +134,7 @@ ${given === 'wrong' && html`<p><strong>This link does not count.</strong> Each s
 starts, as long as there is no account:</p>
 <ul>
 <li>in a terminal, right below the line that says where the registry is;</li>
-<li>under systemd, in <code>journalctl -u longshore</code>; in a container, in <code>docker logs</code>.</li>
+<li>started by systemd, in the journal of its unit; in a container, in the log of the container.</li>
 </ul>
 <p>If it is lost, start the server again: it prints a new one.</p>`
   return page(403, { title: 'Setup needs its link', body })

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { type JsonLimits, parseStrictJson } from './json.ts'
 
-const limits: JsonLimits = { maxDepth: 8, maxValues: 200, maxKeys: 50 }
+const limits: JsonLimits = { maxDepth: 8, maxValues: 200, maxShapes: 50 }
 const encode = (text: string) => new TextEncoder().encode(text)
 const parse = (text: string, bounds: Partial<JsonLimits> = {}) =>
   parseStrictJson(encode(text), { ...limits, ...bounds })
@@ -35,12 +35,7 @@ describe('strict JSON', () => {
       '{"a":1,"\\u0061":2}',
       '{"\\u0061":1,"b":2,"a":3}',
     ]
-    twice.push(
-      '{"__proto__":1,"__proto__":2}',
-      '{"":1,"":2}',
-      '{"a":{"a":{"a":1}},"b":[],"a":0}',
-      '{"a\\"":1,"a\\u0022":2}',
-    )
+    twice.push('{"__proto__":1,"__proto__":2}', '{"":1,"":2}', '{"a":{"a":{"a":1}},"b":[],"a":0}')
     for (const text of twice) assert.match(refusalOf(text), /stands twice in one object/, text)
     assert.match(refusalOf('{"layers":1,"layers":2}'), /"layers" at character 12 /)
   })
@@ -57,6 +52,33 @@ describe('strict JSON', () => {
     }
   })
 
+  test('a key with quotes, backslashes or control characters is refused', () => {
+    for (const text of [
+      '{"a\\"":1}',
+      '{"\\\\":1}',
+      '{"\\n":1}',
+      '{"a\\u0000":1}',
+      '{"\\u005c":1}',
+      '[{"x":{"\\u0022":1}}]',
+      '{"\\x":1}',
+    ]) {
+      assert.match(refusalOf(text), /The key at character \d+ has quotes, backslashes or control characters/, text)
+    }
+  })
+
+  test('what was parsed before, by anyone, never changes what a key means', () => {
+    // V8 14.6 reads the second text of each pair wrongly once it has seen the first. Only JSON.parse itself can do this.
+    const pairs = [
+      ['{"first":1,"\\\\":2}', '{"first":1,"\\u0061":3}', { first: 1, a: 3 }],
+      ['{"second":1,"a\\\\":2}', '{"second":1,"a\\u0062":3}', { second: 1, ab: 3 }],
+      ['{"third":1,"\\\\":2}', '{"third":1,"\\u043a\\u043b":[]}', { third: 1, кл: [] }],
+    ] as const
+    for (const [before, text, value] of pairs) {
+      JSON.parse(before)
+      assert.deepEqual(parse(text), { ok: true, value })
+    }
+  })
+
   test('keys named like the machinery of JavaScript are ordinary keys and change no other object', () => {
     const result = parse('{"__proto__":{"canary":1},"constructor":{"prototype":{"canary":1}},"toString":1}')
     assert.equal(result.ok, true)
@@ -70,8 +92,8 @@ describe('strict JSON', () => {
     assert.match(refusalOf('{"a":'.repeat(9)), /more than 8 levels/)
     assert.match(refusalOf(`[${'0,'.repeat(200)}0]`), /more than 200 values/)
     assert.match(refusalOf('[]'.repeat(300)), /more than 200 values/)
-    assert.match(refusalOf('{"a":1,"b":2,"c":3}', { maxKeys: 2 }), /more than 2 different keys/)
-    assert.equal(parse('[{"a":1,"b":2},{"a":1,"b":2}]', { maxKeys: 2 }).ok, true)
+    assert.match(refusalOf('{"a":1,"b":2,"c":3}', { maxShapes: 2 }), /more than 2 different sequences/)
+    assert.equal(parse('[{"a":1,"b":2},{"a":1,"b":2}]', { maxShapes: 2 }).ok, true)
   })
 
   test('what is not UTF-8 is refused, and so is a byte order mark', () => {
@@ -105,15 +127,14 @@ describe('strict JSON', () => {
       '{} {}',
       '"a',
       '"\\',
-      '{"a\\',
     ]
-    for (const text of [...bad, '"\t"', '/**/{}', '{"\\x":1}', '}', ']]', ',,', '{"a":1]', '\0']) {
+    for (const text of [...bad, '"\t"', '/**/{}', '}', ']]', ',,', '{"a":1]', '\0']) {
       assert.match(refusalOf(text), /not valid JSON: ./, JSON.stringify(text))
     }
   })
 
   test('of any document the duplicates are found, and nothing else is called a duplicate', () => {
-    const keyText = fc.constantFrom('"a"', '"\\u0061"', '"b"', '"a\\\\"', '"a\\""', '"\\\\"', '"{,"', '"é"')
+    const keyText = fc.constantFrom('"a"', '"\\u0061"', '"b"', '"ab"', '"a\\u0062"', '"{,"', '"é"', '"\\u00e9"')
     const { document } = fc.letrec<{ document: string; object: string; array: string }>((tie) => ({
       document: fc.oneof(
         { depthSize: 'small' },
@@ -135,8 +156,8 @@ describe('strict JSON', () => {
           return part
         })
         const written = text.split(' : ').length - 1
-        const result = parseStrictJson(encode(text), { maxDepth: 1000, maxValues: 1e6, maxKeys: 1e6 })
-        assert.equal(result.ok, survived === written, JSON.stringify([text, survived, written, value, result]))
+        const result = parseStrictJson(encode(text), { maxDepth: 1000, maxValues: 1e6, maxShapes: 1e6 })
+        assert.equal(result.ok, survived === written, text)
         if (result.ok) assert.deepEqual(result.value, value)
       }),
       { numRuns: 500 },

@@ -61,8 +61,8 @@ export interface ManifestLimits {
   readonly maxEntries: number
   /** Members and elements of the JSON, unknown ones included. */
   readonly maxValues: number
-  /** Different keys of the JSON. */
-  readonly maxKeys: number
+  /** Different sequences of keys of the JSON, unknown ones included. */
+  readonly maxShapes: number
 }
 
 /** More than any real image has; with them the worst document takes about as long as the largest honest one. */
@@ -70,8 +70,8 @@ const defaultLimits: ManifestLimits = {
   maxBytes: 4 * 1024 * 1024,
   maxDepth: 64,
   maxEntries: 10_000,
-  maxValues: 250_000,
-  maxKeys: 10_000,
+  maxValues: 200_000,
+  maxShapes: 5_000,
 }
 
 /**

@@ -1,8 +1,12 @@
 import { randomBytes } from 'node:crypto'
 
-/** A request's id: 16 random hex digits, short enough to read aloud. */
+const processPrefix = randomBytes(5).toString('hex')
+let requests = 0
+
+/** A request's id, unique across processes: ten random digits of this process and a counter. Not a secret. */
 export function newRequestId(): string {
-  return randomBytes(8).toString('hex')
+  requests++
+  return `${processPrefix}-${requests.toString(36)}`
 }
 
 /** An id nobody can guess: 128 random bits in hex. */

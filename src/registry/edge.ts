@@ -233,6 +233,8 @@ function originalPath(request: IncomingMessage & { originalUrl?: string }): stri
   return request.originalUrl?.split('?', 1)[0]
 }
 
+const commonHeaders = { 'Docker-Distribution-API-Version': 'registry/2.0', 'X-Content-Type-Options': 'nosniff' }
+
 /** Writes the answer, then the metric and, for what changed something or failed, the log line. */
 async function finish(
   options: EdgeOptions,
@@ -243,13 +245,8 @@ async function finish(
 ): Promise<void> {
   const { log } = options.services
   const { request } = exchange
-  const headers = {
-    'Docker-Distribution-API-Version': 'registry/2.0',
-    'X-Content-Type-Options': 'nosniff',
-    ...reply.headers,
-  }
   try {
-    await sendReply(exchange, { ...reply, headers })
+    await sendReply(exchange, reply, commonHeaders)
   } catch (error) {
     log.warn({ error, 'request.id': exchange.id }, 'A response could not be completed; the connection was cut')
   }

@@ -1,3 +1,5 @@
+import type { Connection } from './connection.ts'
+
 /** What the load generator, a process of its own, is told and tells. Plain data: it crosses between processes. */
 
 export interface Target {
@@ -53,7 +55,7 @@ export interface LoadResult {
 /** The next thing to send on a connection; resolves when it has been answered. */
 export interface Work {
   /** Starts number `index`. @returns bytes that were moved. @throws Error that says which answer was wrong. */
-  run(connection: import('./connection.ts').Connection, index: number): Promise<number>
+  run(connection: Connection, index: number): Promise<number>
   readonly count: number
   readonly digests: readonly string[]
 }

@@ -13,6 +13,8 @@ export interface LoadOptions {
   readonly job: WithoutTarget<PushJob> | WithoutTarget<RequestsJob>
   /** Server on one core, load on another. Otherwise both have the whole machine. */
   readonly oneCore: boolean
+  /** Called right before the first request and right after the last answer. */
+  readonly around?: { before(): Promise<unknown>; after(): Promise<unknown> }
 }
 
 export interface LoadOutcome {
@@ -24,7 +26,7 @@ export interface LoadOutcome {
  * Runs a job in a process of its own and measures what it cost the server, with what the server does afterwards.
  * @throws Error when an answer was not the expected one: such a number is worth nothing.
  */
-export async function runLoad({ subject, authorization, job, oneCore }: LoadOptions): Promise<LoadOutcome> {
+export async function runLoad({ subject, authorization, job, oneCore, around }: LoadOptions): Promise<LoadOutcome> {
   const child = fork(new URL('../load.ts', import.meta.url))
   try {
     const whole = { ...job, host: subject.host, port: subject.port, authorization } as Job
@@ -32,9 +34,11 @@ export async function runLoad({ subject, authorization, job, oneCore }: LoadOpti
     await messageOf(child)
     await pin(subject.pid, oneCore ? 'server' : 'all')
     if (child.pid !== undefined) await pin(child.pid, oneCore ? 'client' : 'all')
+    await around?.before()
     const before = cpuSeconds(subject.pid)
     child.send({ go: true })
     const { result } = (await messageOf(child)) as { result: LoadResult }
+    await around?.after()
     await settle(subject.pid)
     const serverCpuSeconds = cpuSeconds(subject.pid) - before
     if (result.wrong > 0)

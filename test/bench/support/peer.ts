@@ -44,6 +44,6 @@ export async function startPeer(dir: string): Promise<Subject> {
     },
     authorize: async () => undefined,
     stop: (signal) => server.stop(signal),
-    start: async () => void (await server.start()),
+    start: () => server.start(),
   }
 }

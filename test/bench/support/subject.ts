@@ -4,7 +4,6 @@ import { createWriteStream } from 'node:fs'
 import { request } from 'node:http'
 import { createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { cpuSeconds } from './process.ts'
 import type { Side } from './row.ts'
 
 /** A registry that runs beside us, whichever it is. */
@@ -19,7 +18,8 @@ export interface Subject {
   /** Where its Prometheus metrics are, if it has any. */
   readonly metricsPort: number | undefined
   stop(signal?: 'SIGTERM' | 'SIGKILL'): Promise<void>
-  start(): Promise<void>
+  /** @returns milliseconds from exec to the first answer. */
+  start(): Promise<number>
 }
 
 export interface ServerCommand {
@@ -78,10 +78,6 @@ export class ServerProcess {
     const late = setTimeout(() => child.kill('SIGKILL'), 40_000)
     await exited
     clearTimeout(late)
-  }
-
-  cpuSeconds(): number {
-    return cpuSeconds(this.pid)
   }
 }
 
