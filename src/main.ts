@@ -23,7 +23,7 @@ import { type Log, openLog } from './platform/log.ts'
 import { openMetricsServer } from './platform/metrics-server.ts'
 import { RateLimiter } from './platform/rate-limit.ts'
 import { RequestMetrics } from './platform/request-metrics.ts'
-import { answerUnknown, mountRegistry } from './registry/edge.ts'
+import { answerHotRead, answerUnknown, mountRegistry } from './registry/edge.ts'
 import type { RegistryServices } from './registry/services.ts'
 import { openFilesystemStore } from './storage/filesystem.ts'
 import { SendBuffers } from './storage/send-buffers.ts'
@@ -127,6 +127,7 @@ export async function startServer(config: Config, overrides: Overrides = {}): Pr
     tls: config.server.tls,
     log,
     rewriteUrl: foldV2Path,
+    front: (exchange) => answerHotRead(edge, exchange),
     onUnknown: (exchange) =>
       isRegistryPath(exchange) ? answerUnknown(edge, exchange) : answerUnknownPath(api, exchange),
   })

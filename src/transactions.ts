@@ -5,6 +5,9 @@ import * as access from './auth/access.ts'
 import * as keys from './auth/keys.ts'
 import * as blobs from './blobs/blobs.ts'
 import * as uploads from './blobs/uploads.ts'
+import * as fsckEvents from './fsck/events.ts'
+import * as fsckManifests from './fsck/manifests.ts'
+import * as fsckRows from './fsck/rows.ts'
 import * as gc from './gc/gc.ts'
 import * as backoff from './identity/backoff.ts'
 import * as setup from './identity/setup.ts'
@@ -28,6 +31,9 @@ export const modules = {
   backoff,
   blobs,
   epochs,
+  fsckEvents,
+  fsckManifests,
+  fsckRows,
   gc,
   jobs,
   keys,

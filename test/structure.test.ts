@@ -10,8 +10,20 @@ import { root } from './support/stages.ts'
 
 const foundations = ['oci', 'platform', 'db', 'storage', 'jobs']
 const domain = [
-  ...['outbox', 'audit', 'accounts', 'identity', 'repositories', 'auth', 'blobs', 'manifests', 'tags', 'referrers'],
-  ...['quota', 'gc'],
+  ...[
+    'outbox',
+    'audit',
+    'objects',
+    'accounts',
+    'identity',
+    'repositories',
+    'auth',
+    'blobs',
+    'manifests',
+    'tags',
+    'referrers',
+  ],
+  ...['quota', 'gc', 'fsck'],
 ]
 const edges = ['registry', 'api', 'workers', 'cli']
 /** Imports go from right to left only. */

@@ -6,7 +6,7 @@ import { refuse } from '../platform/errors.ts'
 const COST = { memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const
 
 const MIN_CHARACTERS = 8
-export const MAX_PASSWORD_BYTES = 1_024
+const MAX_PASSWORD_BYTES = 1_024
 
 /**
  * The form in which a password is hashed. The same sign can be typed as one character or as a letter with its accent

@@ -52,6 +52,11 @@ export interface Db {
   scan<I, O>(body: Body<I, O>, input: NoInfer<I> & PlainOf<I>): Promise<O>
   transaction<I, O>(body: Body<I, O>, input: NoInfer<I> & PlainOf<I>, options?: TransactionOptions): Promise<O>
   onSignal(topic: SignalTopic, listener: (key: string) => void): void
+  /**
+   * What the database says of its own state: a sentence without a full stop for each problem, at most about a hundred.
+   * Reads everything, off the request's thread; may take minutes.
+   */
+  verify(): Promise<string[]>
   /** Free-running state for metrics: what waits, how large the write-ahead log is. */
   stats(): Readonly<Record<string, number>>
   close(): Promise<void>

@@ -4,6 +4,7 @@ import type { Body, Db, Signal, SignalTopic, TransactionModules, TransactionOpti
 import { namesOf, Signals } from './db.ts'
 import { postgresDialect } from './dialect.ts'
 import { migratePostgres } from './migrate.ts'
+import { verifyPostgres } from './postgres-verify.ts'
 import type { Sql } from './sql.ts'
 
 export interface PostgresOptions {
@@ -107,6 +108,10 @@ class PostgresDb implements Db {
 
   onSignal(topic: SignalTopic, listener: (key: string) => void): void {
     this.#signals.on(topic, listener)
+  }
+
+  verify(): Promise<string[]> {
+    return verifyPostgres({ connectionString: this.#options.url, application_name: 'longshore fsck' })
   }
 
   stats(): Readonly<Record<string, number>> {

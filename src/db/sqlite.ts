@@ -75,6 +75,15 @@ class SqliteDb implements Db {
     this.#signals.on(topic, listener)
   }
 
+  verify(): Promise<string[]> {
+    const worker = new Worker(new URL('./sqlite-verify.ts', import.meta.url), { workerData: { path: this.#path } })
+    return new Promise((resolve, reject) => {
+      worker.once('message', resolve)
+      worker.once('error', reject)
+      worker.once('exit', () => reject(new Error('The check of the database ended without an answer')))
+    })
+  }
+
   stats(): Readonly<Record<string, number>> {
     return {
       waiting_writes: this.#writer.waiting,

@@ -45,7 +45,11 @@ export function manifestFindings(row: ManifestFacts, content: Uint8Array, edges:
   }
   const parsed = parseManifest(content, row.mediaType, { maxBytes: content.length })
   if (!parsed.ok) {
-    report('manifest', 'damage', `The content is not a manifest of type ${row.mediaType}: ${parsed.problem.message} Its digest is right, so what was pushed is served; report it.`)
+    report(
+      'manifest',
+      'damage',
+      `The content is not a manifest of type ${row.mediaType}: ${parsed.problem.message} Its digest is right, so what was pushed is served; report it.`,
+    )
     return found
   }
   report('manifest', 'damage', describeFacts(row, content, parsed.manifest))
@@ -102,7 +106,8 @@ function describeEdges(listed: readonly Edge[], stored: readonly EdgeFacts[]): s
       row.digest === edge.digest &&
       row.mediaType === edge.mediaType &&
       row.sizeBytes === edge.sizeBytes
-    if (!isSame) return `Entry ${edge.position} is recorded as something else than the ${edge.role} ${edge.digest}. ${advice}`
+    if (!isSame)
+      return `Entry ${edge.position} is recorded as something else than the ${edge.role} ${edge.digest}. ${advice}`
     if (row.blobDigest !== null && row.blobDigest !== row.digest)
       return `Entry ${edge.position} names ${edge.digest}, but holds the blob ${row.blobDigest}. ${advice}`
     if (row.childDigest !== null && row.childDigest !== row.digest)

@@ -3,6 +3,7 @@ import { algorithmOf, parseDigest } from '../oci/digest.ts'
 import { type BlobStore, type ObjectKey, parseObjectKey, StorageError } from '../storage/storage.ts'
 import type { Finding } from './finding.ts'
 import type { CopyFacts, UploadFacts } from './rows.ts'
+import type { Suspect } from './walk.ts'
 
 export type Stores = ReadonlyMap<string, BlobStore>
 
@@ -10,7 +11,7 @@ export type Stores = ReadonlyMap<string, BlobStore>
 const AT_ONCE = 8
 
 /** Compares the copies of blobs with the objects in the stores. Reads every byte of them if `hashBlobs`. */
-export function checkCopies(stores: Stores, copies: readonly CopyFacts[], hashBlobs: boolean): Promise<Finding[]> {
+export function checkCopies(stores: Stores, copies: readonly CopyFacts[], hashBlobs: boolean): Promise<Suspect[]> {
   return eachOf(copies, (copy) => checkCopy(stores, copy, hashBlobs))
 }
 
@@ -37,7 +38,7 @@ async function checkCopy(stores: Stores, copy: CopyFacts, hashBlobs: boolean): P
 }
 
 /** Compares what open uploads have acknowledged with the objects in the stores. */
-export function checkUploads(stores: Stores, uploads: readonly UploadFacts[]): Promise<Finding[]> {
+export function checkUploads(stores: Stores, uploads: readonly UploadFacts[]): Promise<Suspect[]> {
   return eachOf(
     uploads.filter((upload) => upload.offsetBytes > 0),
     (upload) => checkUpload(stores, upload),
@@ -91,11 +92,15 @@ function sentenceOf(error: unknown): string {
   return message.endsWith('.') ? message : `${message}.`
 }
 
-async function eachOf<T>(items: readonly T[], check: (item: T) => Promise<Finding | undefined>): Promise<Finding[]> {
-  const found: Finding[] = []
+async function eachOf<T extends { readonly location: string; readonly key: string }>(
+  items: readonly T[],
+  check: (item: T) => Promise<Finding | undefined>,
+): Promise<Suspect[]> {
+  const found: Suspect[] = []
   for (let at = 0; at < items.length; at += AT_ONCE) {
-    const results = await Promise.all(items.slice(at, at + AT_ONCE).map(check))
-    for (const finding of results) if (finding !== undefined) found.push(finding)
+    const batch = items.slice(at, at + AT_ONCE)
+    const looks = batch.map(async (item) => ({ key: placeOf(item), finding: await check(item) }))
+    for (const { key, finding } of await Promise.all(looks)) if (finding !== undefined) found.push({ key, finding })
   }
   return found
 }

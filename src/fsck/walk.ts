@@ -74,7 +74,7 @@ export class Walk {
   constructor(options: WalkOptions) {
     this.#options = options
     this.#startedMs = options.clock.monotonicMs()
-    this.#counts = mapValues(checks, () => 0)
+    this.#counts = noCounts()
   }
 
   /** Keeps a finding that needs no second look. */
@@ -139,9 +139,7 @@ export function seenIn<R, K>(
   return {
     looked: rows.length,
     next: last === undefined || rows.length < range.limit ? undefined : keyOf(last),
-    suspects: rows.flatMap((row) =>
-      findingsOf(row).map((finding) => ({ key: JSON.stringify(keyOf(row)), finding })),
-    ),
+    suspects: rows.flatMap((row) => findingsOf(row).map((finding) => ({ key: JSON.stringify(keyOf(row)), finding }))),
   }
 }
 
@@ -149,8 +147,8 @@ function nameOf(suspect: Suspect): string {
   return `${suspect.finding.check} ${suspect.key}`
 }
 
-function mapValues<K extends string, V>(source: Readonly<Record<K, unknown>>, valueOf: () => V): Record<K, V> {
-  const made: Partial<Record<K, V>> = {}
-  for (const key in source) made[key] = valueOf()
-  return made as Record<K, V>
+function noCounts(): Record<Check, number> {
+  const counts: Partial<Record<Check, number>> = {}
+  for (const check of Object.keys(checks) as Check[]) counts[check] = 0
+  return counts as Record<Check, number>
 }

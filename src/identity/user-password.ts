@@ -35,7 +35,7 @@ const MAX_VERIFIED = 10_000
 const WRONG: Refusal = { refused: 'The user name or the password is wrong.' }
 
 /** One statement for each, in one go. */
-export async function findSignIn(
+async function findSignIn(
   tx: Tx,
   input: { name: string; keys: BackoffKeys },
 ): Promise<{ account: Account | undefined; backoff: BackoffState }> {
@@ -60,7 +60,7 @@ export class UserPassword implements CredentialKind {
   /** When each stops counting, on the monotonic clock. All live equally long, so the first is the oldest. */
   readonly #verified = new Map<string, number>()
   readonly #flights = new Map<string, Promise<Identity | Refusal>>()
-  readonly #guesses = new Map<string, number>()
+  readonly #trying = new Map<string, number>()
 
   constructor(options: UserPasswordOptions) {
     this.#db = options.db
@@ -75,37 +75,46 @@ export class UserPassword implements CredentialKind {
     return !username.startsWith('$') && !username.includes('+')
   }
 
-  async authenticate(credential: Credential): Promise<Identity | Refusal> {
+  /** Everybody who sends the same from the same place at the same time gets the answer of the first. */
+  authenticate(credential: Credential): Promise<Identity | Refusal> {
     const name = foldAccountName(credential.username)
     const keys = backoffKeys(name, credential.address)
-    const { account, backoff } = await this.#db.read(findSignIn, { name, keys })
-    // Before what is remembered, or somebody who has to wait could still find out whether a guess is right.
-    refuseWhileWaiting(backoff, this.#clock.nowMs())
-    const proof = this.#proofOf(account, name, credential.secret)
-    if (account !== undefined && this.#isVerified(proof)) {
-      await this.#forgive(keys, backoff)
-      return answerFor(account)
+    const flightKey = this.#proofOf(['flight', keys.pair], credential.secret)
+    let flight = this.#flights.get(flightKey)
+    if (flight === undefined) {
+      flight = this.#attempt(name, keys, credential).finally(() => this.#flights.delete(flightKey))
+      this.#flights.set(flightKey, flight)
     }
-    return this.#share(`${proof}${keys.pair}`, () => {
-      const room = Math.max(1, this.#limits.pairFailures - (backoff.pair?.failures ?? 0))
-      return this.#asOneOf(room, keys.pair, () => this.#check(account, credential, { proof, keys, backoff }))
-    })
+    return flight
   }
 
-  async #check(
-    account: Account | undefined,
-    credential: Credential,
-    context: { proof: string; keys: BackoffKeys; backoff: BackoffState },
-  ): Promise<Identity | Refusal> {
-    const { proof, keys, backoff } = context
-    const fits = await this.#verify(account?.passwordHash ?? null, credential.secret)
-    if (account === undefined || !fits) {
-      await this.#countFailure(keys, credential.address)
-      return WRONG
+  async #attempt(name: string, keys: BackoffKeys, credential: Credential): Promise<Identity | Refusal> {
+    // Counted before the failures are read: those who came first and are not in the table yet are among the others.
+    const others = this.#enter(keys.pair)
+    try {
+      const { account, backoff } = await this.#db.read(findSignIn, { name, keys })
+      // Before what is remembered, or somebody who has to wait could still find out whether a guess is right.
+      refuseWhileWaiting(backoff, this.#clock.nowMs())
+      // Holds the epoch: a proof given before a new password, or before the account was shut out, fits nothing any more.
+      const proof = account && this.#proofOf([account.id, account.tokenEpoch], credential.secret)
+      if (account !== undefined && proof !== undefined && this.#isVerified(proof)) {
+        await this.#forgive(keys, backoff)
+        return answerFor(account)
+      }
+      const failures = backoff.pair?.failures ?? 0
+      // Guesses that are sent all at once must not get past a count that is written only when each has been judged.
+      if (others > 0 && failures + others >= this.#limits.pairFailures) throw tooManyFailures(1)
+      const fits = await this.#verify(account?.passwordHash ?? null, credential.secret)
+      if (account === undefined || proof === undefined || !fits) {
+        await this.#countFailure(keys, credential.address)
+        return WRONG
+      }
+      await this.#forgive(keys, backoff)
+      this.#remember(proof)
+      return answerFor(account)
+    } finally {
+      this.#leave(keys.pair)
     }
-    await this.#forgive(keys, backoff)
-    this.#remember(proof)
-    return answerFor(account)
   }
 
   /** Before the answer. What a power cut could take is the newest count, which is no loss. */
@@ -122,33 +131,20 @@ export class UserPassword implements CredentialKind {
     if (backoff.pair) await this.#db.transaction(clearBackoff, keys, { durability: 'relaxed' })
   }
 
-  /** Everybody who sends the same secret from the same place at the same time gets the answer of the first. */
-  #share(key: string, check: () => Promise<Identity | Refusal>): Promise<Identity | Refusal> {
-    let flight = this.#flights.get(key)
-    if (flight === undefined) {
-      flight = check().finally(() => this.#flights.delete(key))
-      this.#flights.set(key, flight)
-    }
-    return flight
+  /** Returns how many others are trying the same account from the same place now. */
+  #enter(pair: string): number {
+    const others = this.#trying.get(pair) ?? 0
+    this.#trying.set(pair, others + 1)
+    return others
   }
 
-  /** Guesses that are sent all at once must not get past a count that is written only when each has been judged. */
-  async #asOneOf<T>(room: number, pair: string, work: () => Promise<T>): Promise<T> {
-    const active = this.#guesses.get(pair) ?? 0
-    if (active >= room) throw tooManyFailures(1)
-    this.#guesses.set(pair, active + 1)
-    try {
-      return await work()
-    } finally {
-      const left = (this.#guesses.get(pair) ?? 1) - 1
-      if (left > 0) this.#guesses.set(pair, left)
-      else this.#guesses.delete(pair)
-    }
+  #leave(pair: string): void {
+    const others = (this.#trying.get(pair) ?? 1) - 1
+    if (others > 0) this.#trying.set(pair, others)
+    else this.#trying.delete(pair)
   }
 
-  /** Holds the epoch: a proof given before a new password, or before the account was shut out, fits nothing any more. */
-  #proofOf(account: Account | undefined, name: string, secret: string): string {
-    const who = account === undefined ? ['unknown', name] : [String(account.id), String(account.tokenEpoch)]
+  #proofOf(who: readonly (string | number)[], secret: string): string {
     return createHmac('sha256', this.#processSecret)
       .update(JSON.stringify([...who, secret]))
       .digest('base64url')

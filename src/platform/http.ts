@@ -14,6 +14,8 @@ export interface HttpOptions {
   readonly log: Log
   /** Folds a raw URL before routing; see `oci/name.ts`. */
   readonly rewriteUrl: (url: string) => string
+  /** Sees each request before the router; true when it has taken it. For the few paths that are asked all the time. */
+  readonly front: (exchange: Exchange) => boolean
   /** Answers what no route knows: an unknown path, a method that is not served there, a URL that cannot be read. */
   readonly onUnknown: (exchange: Exchange) => Promise<void>
 }
@@ -63,7 +65,9 @@ export function openHttpServer(options: HttpOptions): HttpServer {
     },
     rewriteUrl: (request) => options.rewriteUrl(request.url ?? '/'),
     serverFactory: (handler) => {
-      const onRequest = (request: IncomingMessage, response: ServerResponse) => handler(request, response)
+      const onRequest = (request: IncomingMessage, response: ServerResponse) => {
+        if (!options.front(exchangeOf(request, response))) handler(request, response)
+      }
       server = options.tls
         ? createTlsServer({ ...settings, ...readTls(options.tls) }, onRequest)
         : createPlainServer(settings, onRequest)

@@ -42,7 +42,11 @@ export async function sendReply(exchange: Exchange, reply: Reply, common: Header
   if (response.destroyed || response.headersSent) return
   const unread = !request.complete && hasBody(request.headers)
   // One object and one call: setting headers one by one costs as much as looking up the tag.
-  const headers: Record<string, string | number | readonly string[]> = { ...common, ...reply.headers, 'X-Request-Id': exchange.id }
+  const headers: Record<string, string | number | readonly string[]> = {
+    ...common,
+    ...reply.headers,
+    'X-Request-Id': exchange.id,
+  }
   if (unread) headers['Connection'] = 'close'
   response.writeHead(reply.status, headers as Record<string, string | number | string[]>)
   if (typeof reply.body === 'function' && request.method !== 'HEAD') {

@@ -1,3 +1,4 @@
+import { rotateSigningKeys } from '../auth/keys.job.ts'
 import type { TokenAuthority } from '../auth/tokens.ts'
 import { type CollectorCounts, collect } from '../gc/collector.job.ts'
 import type { QueueJob, RecurringJob } from '../jobs/job.ts'
@@ -13,7 +14,7 @@ export interface WorkerOptions {
 }
 
 /** Every job of the product, with its schedule. What is not here does not run. */
-export function allJobs({ config, stores, counts }: WorkerOptions): readonly (RecurringJob | QueueJob)[] {
+export function allJobs({ config, stores, counts, tokens }: WorkerOptions): readonly (RecurringJob | QueueJob)[] {
   const collector = collect({
     stores,
     intervalMs: config.gc.intervalMs,
@@ -23,5 +24,10 @@ export function allJobs({ config, stores, counts }: WorkerOptions): readonly (Re
     uploadTtlMs: config.registry.uploadIdleTtlMs,
     counts,
   })
-  return [...(config.gc.enabled ? [collector] : []), deleteExpiredObjects([...stores.values()])]
+  return [
+    ...(config.gc.enabled ? [collector] : []),
+    deleteExpiredObjects([...stores.values()]),
+    rotateSigningKeys(tokens),
+    purgeOldBackoff,
+  ]
 }

@@ -57,7 +57,7 @@ process.once('message', async (job: Job) => {
   process.once('message', async () => {
     say({ result: await drive(job, work, connections) })
     for (const connection of connections) connection.close()
-    process.disconnect()
+    process.disconnect?.()
   })
   say({ ready: true })
 })

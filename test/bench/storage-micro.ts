@@ -132,7 +132,7 @@ async function receiveByStreams(root: string, key: string, req: IncomingMessage,
 
 async function main(rounds: number, filter: string): Promise<void> {
   const chosen = works.filter((work) => new RegExp(filter).test(work.name))
-  const root = await mkdtemp(join(process.env['BENCH_DIR'] ?? tmpdir(), 'longshore-bench-'))
+  const root = await mkdtemp(join(process.env['BENCH_DIR'] ?? tmpdir(), 'longshore-storage-micro-'))
   try {
     const results = new Map<Work, Result[]>(chosen.map((work) => [work, []]))
     for (let round = 0; round < rounds; round++)
@@ -233,7 +233,8 @@ async function json(url: string): Promise<Usage> {
 
 async function stopped(child: ChildProcess): Promise<void> {
   const gone = new Promise((resolve) => child.once('exit', resolve))
-  child.disconnect()
+  // Nothing in it is worth keeping, and an orderly exit of Node can hang while V8 still compiles in the background.
+  child.kill('SIGKILL')
   await gone
 }
 

@@ -357,6 +357,7 @@ function silentOf(db: Db): Db {
     dialect: db.dialect,
     read: db.read.bind(db),
     scan: db.scan.bind(db),
+    verify: db.verify.bind(db),
     transaction: db.transaction.bind(db),
     onSignal: () => undefined,
     stats: () => db.stats(),

@@ -73,6 +73,7 @@ export class Session {
   /** Stops at the next step and rolls back. */
   abandon(): void {
     this.#abandoned = true
+    if (this.status === 'waiting') this.status = 'running'
     this.#allow?.()
   }
 

@@ -93,7 +93,7 @@ export class Connection {
       return
     }
     this.#head = undefined
-    const head = all.latin1Slice(0, end)
+    const head = all.toString('latin1', 0, end)
     this.#status = Number(head.slice(9, 12))
     this.#location = headerOf(head, 'location')
     this.#bodyBytes = 0

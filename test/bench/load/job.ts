@@ -2,6 +2,12 @@ import type { Connection } from './connection.ts'
 
 /** What the load generator, a process of its own, is told and tells. Plain data: it crosses between processes. */
 
+/**
+ * What clients say they take. The peer answers 404 to whoever does not name the type of a manifest, so every request of a
+ * run carries it, on both sides.
+ */
+export const ACCEPT = 'Accept: application/vnd.oci.image.manifest.v1+json, */*\r\n'
+
 export interface Target {
   readonly host: string
   readonly port: number

@@ -1,6 +1,6 @@
 import { createHash, randomBytes, randomFillSync } from 'node:crypto'
 import type { Connection } from './connection.ts'
-import type { PushJob, Target, Work } from './job.ts'
+import { ACCEPT, type PushJob, type Target, type Work } from './job.ts'
 
 /** Enough to make each blob differ from every other one; the rest of the bytes is random too but shared by a run. */
 const HEAD_BYTES = 64
@@ -38,7 +38,7 @@ export function preparePush(job: PushJob): Work {
 /** The head of a request as bytes. `lines` are complete header lines. */
 export function requestHead(method: string, path: string, { host, port, authorization }: Target, lines = ''): Buffer {
   const auth = authorization === undefined ? '' : `Authorization: ${authorization}\r\n`
-  return Buffer.from(`${method} ${path} HTTP/1.1\r\nHost: ${host}:${port}\r\n${auth}${lines}\r\n`, 'latin1')
+  return Buffer.from(`${method} ${path} HTTP/1.1\r\nHost: ${host}:${port}\r\n${auth}${ACCEPT}${lines}\r\n`, 'latin1')
 }
 
 /** @returns the path of the Location, which may be given with or without a host. */

@@ -81,7 +81,8 @@ async function watch(subject: Subject, count: number) {
     if (manifests >= count) manifestsMs ??= elapsedMs
     if (manifestsMs !== undefined && blobs >= count * BLOBS_EACH)
       return { manifests: count / (manifestsMs / 1000), blobs: (count * BLOBS_EACH) / (elapsedMs / 1000) }
-    if (elapsedMs > 600_000) throw new Error(`After 10 minutes ${manifests} manifests and ${blobs} blobs were collected`)
+    if (elapsedMs > 600_000)
+      throw new Error(`After 10 minutes ${manifests} manifests and ${blobs} blobs were collected`)
     await sleep(100)
   }
 }

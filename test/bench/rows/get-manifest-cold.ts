@@ -1,7 +1,13 @@
 import { join } from 'node:path'
 import type { Bench } from '../support/bench-context.ts'
 import { type Row, requestMetrics, timesPeer } from '../support/row.ts'
-import { digestOfNumber, insertManifests, insertRepository, insertTagPerManifest, seedDatabase } from '../support/seed-ours.ts'
+import {
+  digestOfNumber,
+  insertManifests,
+  insertRepository,
+  insertTagPerManifest,
+  seedDatabase,
+} from '../support/seed-ours.ts'
 import { seedPeerTags } from '../support/seed-peer.ts'
 import { seededRandom, zipfDraws } from '../support/statistics.ts'
 import type { Subject } from '../support/subject.ts'
@@ -64,8 +70,7 @@ async function requestsFor(subject: Subject) {
   const requests: { path: string; authorization: string | undefined }[] = []
   for (let r = 0; r < REPOSITORIES; r++) {
     const authorization = await subject.authorize(`repository:${nameOf(r)}:pull`)
-    for (let t = 0; t < TAGS_EACH; t++)
-      requests.push({ path: `/v2/${nameOf(r)}/manifests/${tagOf(t)}`, authorization })
+    for (let t = 0; t < TAGS_EACH; t++) requests.push({ path: `/v2/${nameOf(r)}/manifests/${tagOf(t)}`, authorization })
   }
   return requests
 }

@@ -10,7 +10,8 @@ export const headManifest: Row = {
   required: [timesPeer('rate', 15), atMost('cpu', 80), atMost('p99', 25)],
   sides: ['peer', 'ours'],
   async prepare(bench) {
-    for (const side of this.sides) await pushUsualImage(await placeIn(await bench.subject(side), 'bench/warm'), 'latest')
+    for (const side of this.sides)
+      await pushUsualImage(await placeIn(await bench.subject(side), 'bench/warm'), 'latest')
     return async (subject) => {
       const { authorization } = await placeIn(subject, 'bench/warm')
       const outcome = await runLoad({

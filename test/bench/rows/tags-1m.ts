@@ -41,8 +41,7 @@ export const tags1m: Row = {
       const content = { repositories: [nameOf(count)], tagsEach: count, tagOf: tagName }
       await seedPeerTags(join(bench.dir, 'peer-tags'), content)
     }
-    return ({ side }) =>
-      side === 'peer' ? measure(peer, peerSizes, 20) : measure(ours, sizes, bench.amount(600))
+    return ({ side }) => (side === 'peer' ? measure(peer, peerSizes, 20) : measure(ours, sizes, bench.amount(600)))
   },
 }
 

@@ -1,6 +1,6 @@
 import type { PushJob } from '../load/job.ts'
 import { type Place, placeIn, pushBlob, verifyBlob } from './content.ts'
-import { runLoad, sampleOfBytes, sampleOfRequests } from './load.ts'
+import { type LoadOptions, runLoad, sampleOfBytes, sampleOfRequests, type WithoutTarget } from './load.ts'
 import { byteMetrics, type Requirement, type Row, requestMetrics } from './row.ts'
 import type { Subject } from './subject.ts'
 
@@ -95,13 +95,18 @@ export function pushRow(work: BlobWork & { readonly form: PushJob['form']; reado
 }
 
 /** Pushes random blobs through the load generator. */
-export async function push(place: Place, job: Omit<PushJob, 'kind' | 'repository' | 'host' | 'port' | 'authorization'>) {
+export async function push(
+  place: Place,
+  job: Omit<WithoutTarget<PushJob>, 'kind' | 'repository'>,
+  around?: LoadOptions['around'],
+) {
   const { subject, authorization, repository } = place
   const outcome = await runLoad({
     subject,
     authorization,
     oneCore: false,
     job: { kind: 'push', repository, ...job },
+    ...(around !== undefined && { around }),
   })
   return { ...outcome, digests: outcome.result.digests }
 }

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createWriteStream } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -61,9 +62,10 @@ export class ServerProcess {
       ended = `it ended with ${signal ?? code}`
     })
     while (!(await answers(port))) {
-      if (ended !== undefined) throw new Error(`${command} does not serve: ${ended}. What it said is in ${logFile}`)
+      if (ended !== undefined)
+        throw new Error(`${command} does not serve: ${ended}. It said: ${await lastWords(logFile)}`)
       if (performance.now() - startedMs > 60_000)
-        throw new Error(`${command} did not answer within a minute: ${logFile}`)
+        throw new Error(`${command} did not answer within a minute. It said: ${await lastWords(logFile)}`)
       await sleep(2)
     }
     return performance.now() - startedMs
@@ -79,6 +81,10 @@ export class ServerProcess {
     await exited
     clearTimeout(late)
   }
+}
+
+async function lastWords(logFile: string): Promise<string> {
+  return (await readFile(logFile, 'utf8')).trim().slice(-2_000) || 'nothing'
 }
 
 function answers(port: number): Promise<boolean> {

@@ -2,6 +2,7 @@ import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { ACCEPT } from '../load/job.ts'
 import { cpuSeconds, pin, settle } from './process.ts'
 import type { Sample } from './row.ts'
 import type { Subject } from './subject.ts'
@@ -61,7 +62,7 @@ function sampleOf(stdout: string, measured: { subject: Subject; serverCpu: numbe
 function scriptOf({ subject, requests, order }: WrkOptions): string {
   const prepared = requests.map(({ path, authorization }) => {
     const auth = authorization === undefined ? '' : `Authorization: ${authorization}\r\n`
-    return `GET ${path} HTTP/1.1\r\nHost: ${subject.host}:${subject.port}\r\n${auth}\r\n`
+    return `GET ${path} HTTP/1.1\r\nHost: ${subject.host}:${subject.port}\r\n${auth}${ACCEPT}\r\n`
   })
   const sequence = order ?? requests.map((_, index) => index)
   return `
