@@ -6,10 +6,18 @@ import { openPullSpool } from './audit/spool.ts'
 import { AccessCache } from './auth/access.ts'
 import { TokenAuthority } from './auth/tokens.ts'
 import { Uploading } from './blobs/uploading.ts'
+import { releaseClaims } from './blobs/uploads.ts'
+import { runCommand } from './cli/cli.ts'
+import type { Serving } from './cli/command.ts'
+import { openControlSocket } from './cli/control.ts'
+import { controlSocketPath } from './cli/control-client.ts'
+import { controlHandlers } from './cli/control-handlers.ts'
+import { processDeps } from './cli/process.ts'
 import type { Db } from './db/db.ts'
 import { openPostgres } from './db/postgres.ts'
 import { openSqlite } from './db/sqlite.ts'
 import { newCounts } from './gc/collector.job.ts'
+import { ensureSetupSecret } from './identity/first-user.ts'
 import { Identification } from './identity/identity.ts'
 import { JobRunner } from './jobs/runner.ts'
 import { foldV2Path } from './oci/name.ts'
@@ -33,6 +41,8 @@ import { allJobs } from './workers/workers.ts'
 
 export interface RunningServer {
   readonly url: string
+  /** What clients call it: host and port. */
+  readonly hostname: string
   readonly services: RegistryServices
   readonly jobs: JobRunner
   /** Stops accepting, finishes what is under way, and closes everything. */
@@ -57,20 +67,25 @@ export interface Overrides {
 
 /**
  * Builds and starts the whole product: database, storage, workers, edges.
- * @throws Error with a sentence for the operator when something that it needs is not there.
+ * @throws Error with a sentence for the operator when something that it needs is not there; nothing stays open then.
  */
 export async function startServer(config: Config, overrides: Overrides = {}): Promise<RunningServer> {
   const clock = overrides.clock ?? systemClock
   const log = overrides.log ?? openLog(config.log)
+  // What is opened later is closed earlier, whether we stop or fail half way.
+  await using opened = new AsyncDisposableStack()
   const db = await openDatabase(config)
+  opened.defer(() => db.close())
+  if (db.exclusive) await db.transaction(releaseClaims, { nowMs: clock.nowMs() })
   const secrets = provideSecrets(config)
   const stores = await openStores(config, log)
+  for (const store of stores.values()) opened.defer(() => store.close())
   const preferred = stores.get(config.storage.preference[0] ?? '')
   if (preferred === undefined)
     throw new Error('DISTRIBUTED_STORAGE_PREFERENCE names no store of DISTRIBUTED_STORAGE_CONFIG')
   const metrics = new RequestMetrics()
   const epochs = new RightsEpochs(db, clock)
-  let hostname = config.server.hostname
+  let { hostname } = config.server
   let draining = false
   const tokens = await TokenAuthority.open({
     db,
@@ -82,8 +97,8 @@ export async function startServer(config: Config, overrides: Overrides = {}): Pr
     lifetimeMs: config.tokens.lifetimeMs,
     audience: () => hostname,
   })
-  const counts = newCounts()
   const pulls = await openPullSpool({ dir: join(config.dataDir, 'spool'), db, clock, log })
+  opened.defer(() => pulls.close())
   const services: RegistryServices = {
     config,
     db,
@@ -114,6 +129,14 @@ export async function startServer(config: Config, overrides: Overrides = {}): Pr
     pulls,
     hostname: () => hostname,
   }
+  const counts = newCounts()
+  observe(metrics, services, counts)
+  const { metricsListen } = config.server
+  if (metricsListen) {
+    const metricsServer = await openMetricsServer({ ...metricsListen, metrics, log })
+    opened.defer(() => metricsServer.close())
+  }
+  opened.defer(() => epochs.stop())
   const jobs = new JobRunner({
     db,
     clock,
@@ -121,6 +144,15 @@ export async function startServer(config: Config, overrides: Overrides = {}): Pr
     worker: newOpaqueId(),
     jobs: allJobs({ config, stores, counts, tokens }),
   })
+  opened.defer(() => jobs.stop())
+  if (db.exclusive) {
+    const control = await openControlSocket({
+      path: controlSocketPath(config.dataDir),
+      handlers: controlHandlers({ db, clock }),
+      log,
+    })
+    opened.defer(() => control.close())
+  }
   const http = openHttpServer({
     headersTimeoutMs: config.server.headersTimeoutMs,
     trustedProxies: config.server.trustedProxies,
@@ -131,32 +163,37 @@ export async function startServer(config: Config, overrides: Overrides = {}): Pr
     onUnknown: (exchange) =>
       isRegistryPath(exchange) ? answerUnknown(edge, exchange) : answerUnknownPath(api, exchange),
   })
+  opened.defer(() => http.close(config.server.drainMs))
   const api = { ...services, draining: () => draining }
   const edge = { http, services, limits: rateLimiters(config, clock), metrics }
   mountRegistry(edge)
   mountApi({ http, services: api })
-  observe(metrics, services, counts)
-  const metricsServer =
-    config.server.metricsListen && (await openMetricsServer({ ...config.server.metricsListen, metrics, log }))
   epochs.start()
   const address = await http.listen(config.server.listenHost, config.server.listenPort)
   if (config.server.listenPort === 0) hostname = hostname.replace(/:0$/, `:${address.port}`)
   jobs.start()
+  const running = opened.move()
   return {
     url: `${config.server.urlScheme}://${hostname}`,
+    hostname,
     services,
     jobs,
     async close() {
       draining = true
-      await http.close(config.server.drainMs)
-      await jobs.stop()
-      await epochs.stop()
-      await pulls.close()
-      await metricsServer?.close()
-      await Promise.all([...stores.values()].map((store) => store.close()))
-      await db.close()
+      await running.disposeAsync()
     },
   }
+}
+
+/** Serves as the command line asks, and says which link opens the form for the first account. */
+async function serve(config: Config, warnings: readonly string[]): Promise<Serving> {
+  const log = openLog(config.log)
+  for (const warning of warnings) log.warn({}, warning)
+  const server = await startServer(config, { log })
+  const { db, clock } = server.services
+  const secret = await ensureSetupSecret({ db, clock })
+  log.info({ 'server.url': server.url, 'process.pid': process.pid }, `Longshore serves at ${server.url}`)
+  return { ...server, ...(secret !== undefined && { setupLink: `${server.url}/setup?token=${secret}` }) }
 }
 
 function isRegistryPath({ request }: Exchange): boolean {
@@ -205,3 +242,6 @@ function observe(metrics: RequestMetrics, { db, pulls }: RegistryServices, count
   metrics.gauge('longshore_gc_bytes_deleted_total', 'Bytes given back by the collector', () => counts.bytes)
   metrics.gauge('longshore_gc_manifests_deleted_total', 'Manifests collected', () => counts.manifests)
 }
+
+if (import.meta.main)
+  process.exitCode = await runCommand(process.argv.slice(2), { ...processDeps(), serve, openDatabase })

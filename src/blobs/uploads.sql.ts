@@ -110,3 +110,8 @@ export async function removeEndedUploads(tx: Tx, beforeMs: number, limit: number
     delete from upload where id in (
       select id from upload where updated_ms < ${beforeMs} and state <> 'open' and residue = 0 order by updated_ms limit ${limit})`)
 }
+
+export function updateUnclaimed(tx: Tx, nowMs: number): Promise<number> {
+  return tx.run(sql`
+    update upload set claim = null, claimed_until_ms = 0, updated_ms = ${nowMs} where state = 'open' and claim is not null`)
+}

@@ -17,6 +17,7 @@ import {
   updateClaim,
   updateEnded,
   updateProgress,
+  updateUnclaimed,
 } from './uploads.sql.ts'
 
 export type { NewUpload, UploadRow }
@@ -62,6 +63,11 @@ export async function keepClaim(
   if (row?.claim !== input.claim || row.state !== 'open') return false
   await updateClaim(tx, input.id, input.claim, input.claimedUntilMs, input.nowMs)
   return true
+}
+
+/** Lets go of every session: for a process that is alone with its database and has just started. */
+export async function releaseClaims(tx: Tx, input: { nowMs: number }): Promise<number> {
+  return updateUnclaimed(tx, input.nowMs)
 }
 
 /** Records what is durable by now and lets go. @throws DomainError UPLOAD_UNKNOWN: somebody else has the session. */

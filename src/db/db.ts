@@ -46,6 +46,8 @@ export interface TransactionOptions {
 
 export interface Db {
   readonly dialect: Dialect
+  /** True when no other process can use the database while this one does. */
+  readonly exclusive: boolean
   /** Statements that are short by their plan. Each sees the newest commit. */
   read<I, O>(body: Body<I, O>, input: NoInfer<I> & PlainOf<I>): Promise<O>
   /** Reads of any length from one snapshot, off the request's thread. */

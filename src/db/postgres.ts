@@ -45,6 +45,7 @@ export async function openPostgres(options: PostgresOptions): Promise<Db> {
 
 class PostgresDb implements Db {
   readonly dialect = postgresDialect
+  readonly exclusive = false
   readonly #options: PostgresOptions
   readonly #names: ReadonlyMap<unknown, string>
   readonly #pool: pg.Pool

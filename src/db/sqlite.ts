@@ -41,6 +41,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Db> {
 
 class SqliteDb implements Db {
   readonly dialect = sqliteDialect
+  readonly exclusive = true
   readonly #path: string
   readonly #lock: DatabaseSync
   readonly #writer: Thread

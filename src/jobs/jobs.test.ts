@@ -13,8 +13,10 @@ function runnerOf(jobs: RecurringJob[], options: { drainMs?: number } = {}) {
   const refuse = () => Promise.reject(new Error('This test has no database'))
   const db: Db = {
     dialect: sqliteDialect,
+    exclusive: true,
     read: refuse,
     scan: refuse,
+    verify: refuse,
     transaction: refuse,
     onSignal: (_topic, listener) => {
       signal = listener

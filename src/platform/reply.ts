@@ -61,7 +61,7 @@ export async function sendReply(exchange: Exchange, reply: Reply, common: Header
 
 /** Bytes as a text of the same bytes: Node joins that with the headers, where a buffer would be a second piece to send. */
 function latin1Of({ buffer, byteOffset, length }: Uint8Array): string {
-  return Buffer.from(buffer as ArrayBuffer, byteOffset, length).latin1Slice()
+  return Buffer.from(buffer as ArrayBuffer, byteOffset, length).toString('latin1')
 }
 
 function hasBody(headers: Record<string, string | string[] | undefined>): boolean {

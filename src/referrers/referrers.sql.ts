@@ -28,11 +28,14 @@ export function selectReferrers(
      order by id limit ${limit}`)
 }
 
-export function selectSubjectOf(
+/** Which of the digests name the subject in their manifest, deleted ones included. */
+export function selectOwnReferrers(
   tx: Tx,
   repositoryId: number,
-  digest: string,
-): Promise<{ subjectDigest: string | null } | undefined> {
-  return tx.first(sql`
-    select subject_digest as "subjectDigest" from manifest where repository_id = ${repositoryId} and digest = ${digest}`)
+  subject: string,
+  digests: readonly string[],
+): Promise<{ digest: string }[]> {
+  return tx.all(sql`
+    select digest from manifest
+     where repository_id = ${repositoryId} and digest ${tx.dialect.anyOf(digests)} and subject_digest = ${subject}`)
 }

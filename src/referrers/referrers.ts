@@ -3,7 +3,7 @@ import { findTaggedManifest } from '../manifests/manifests.ts'
 import { type Digest, fallbackTagOf } from '../oci/digest.ts'
 import { OCI_INDEX } from '../oci/media-type.ts'
 import { parseReference } from '../oci/reference.ts'
-import { type ReferrerRow, selectReferrers, selectSubjectOf } from './referrers.sql.ts'
+import { type ReferrerRow, selectOwnReferrers, selectReferrers } from './referrers.sql.ts'
 
 /** A descriptor as it stands in a referrers index. */
 export interface Referrer {
@@ -43,24 +43,17 @@ export async function listReferrers(tx: Tx, input: ReferrerQuery): Promise<Refer
   const rows = await selectReferrers(tx, repositoryId, subject, artifactType, afterId, limit + 1)
   const listed = afterId === 0 ? await fallbackReferrers(tx, input) : []
   const referrers: Referrer[] = []
-  let bytes = 0
+  let bytes = Buffer.byteLength(JSON.stringify(listed))
   let lastId = afterId
   for (const row of rows.slice(0, limit)) {
     const referrer = toReferrer(row)
-    bytes += JSON.stringify(referrer).length
+    bytes += Buffer.byteLength(JSON.stringify(referrer))
     if (bytes > PAGE_BYTES && referrers.length > 0) break
     referrers.push(referrer)
     lastId = row.id
   }
   const more = rows.at(-1)?.id !== undefined && (rows.at(-1)?.id ?? 0) > lastId
-  // A manifest with a subject is listed by its row; the fallback list only adds what it alone knows.
-  const known = new Set(referrers.map((referrer) => referrer.digest))
-  const extra: Referrer[] = []
-  for (const referrer of listed) {
-    if (known.has(referrer.digest) || (await hasSubject(tx, input, referrer.digest))) continue
-    extra.push(referrer)
-  }
-  return { referrers: [...extra, ...referrers], nextId: more ? lastId : undefined }
+  return { referrers: [...listed, ...referrers], nextId: more ? lastId : undefined }
 }
 
 function toReferrer(row: ReferrerRow): Referrer {
@@ -81,11 +74,11 @@ async function fallbackReferrers(tx: Tx, input: ReferrerQuery): Promise<Referrer
   const row = await findTaggedManifest(tx, { repositoryId: input.repositoryId, tag: tag.tag, nowMs: input.nowMs })
   if (row?.mediaType !== OCI_INDEX) return []
   const index = JSON.parse(Buffer.from(row.content).toString('utf8')) as { manifests?: readonly Referrer[] }
-  const entries = (index.manifests ?? []).slice(0, FALLBACK_ENTRIES)
-  return entries.filter((entry) => input.artifactType === undefined || entry.artifactType === input.artifactType)
-}
-
-async function hasSubject(tx: Tx, input: ReferrerQuery, digest: string): Promise<boolean> {
-  const row = await selectSubjectOf(tx, input.repositoryId, digest)
-  return row?.subjectDigest === input.subject
+  const entries = new Map((index.manifests ?? []).slice(0, FALLBACK_ENTRIES).map((entry) => [entry.digest, entry]))
+  // A manifest with the subject is listed by its row, or was deleted; the fallback list only adds what it alone knows.
+  const own = await selectOwnReferrers(tx, input.repositoryId, input.subject, [...entries.keys()])
+  for (const { digest } of own) entries.delete(digest)
+  return [...entries.values()].filter(
+    (entry) => input.artifactType === undefined || entry.artifactType === input.artifactType,
+  )
 }

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { parseRepositoryPath, parseV2Path } from '../oci/name.ts'
-import { DomainError, refuse } from '../platform/errors.ts'
+import { DomainError, isRefusal, refuse } from '../platform/errors.ts'
 import type { Exchange } from '../platform/exchange.ts'
 import type { HttpServer } from '../platform/http.ts'
 import type { RateLimiter } from '../platform/rate-limit.ts'
@@ -120,6 +120,7 @@ async function serve(
         if (repository === undefined) throw refuse('NAME_UNKNOWN')
         return repository
       },
+      existing: repository,
       ensureRepository: async () => repository ?? (await createRepository(services, caller, path, exchange)),
     }
     reply = await route.handle(services, request)
@@ -169,7 +170,12 @@ async function gate(
     if (!caller.presented) throw refuse('UNAUTHENTICATED')
     return undefined
   }
-  return (await permit(services, caller, path, route.access)).repository
+  try {
+    return (await permit(services, caller, path, route.access)).repository
+  } catch (error) {
+    if (route.missing === 'allowed' && isRefusal(error, 'NAME_UNKNOWN')) return undefined
+    throw error
+  }
 }
 
 function createRepository(

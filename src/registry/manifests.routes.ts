@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { findManifest, findTaggedManifest, type ManifestRow } from '../manifests/manifests.ts'
 import { algorithmOf, type Digest, parseDigest } from '../oci/digest.ts'
-import { matchesEtag } from '../oci/etag.ts'
+import { matchesEtag, parseEtags } from '../oci/etag.ts'
 import { parseManifest } from '../oci/manifest.ts'
 import { parseReference, type TagName } from '../oci/reference.ts'
 import { readBody } from '../platform/body.ts'
@@ -10,7 +10,7 @@ import type { Exchange } from '../platform/exchange.ts'
 import { empty } from '../platform/reply.ts'
 import type { Repository } from '../repositories/repositories.ts'
 import { pushManifest } from '../tags/push.ts'
-import { deleteManifest, deleteTag, findEndedTag } from '../tags/tags.ts'
+import { deleteManifest, deleteTag, type Expected, findEndedTag } from '../tags/tags.ts'
 import { route, textListParam, type V2Request } from './route.ts'
 import type { RegistryServices } from './services.ts'
 
@@ -141,11 +141,12 @@ export const putManifestRoute = route({
 function tagsOf(texts: readonly string[]): TagName[] {
   if (texts.length > MAX_TAGS_PER_PUSH)
     throw refuse('INVALID_REQUEST', { limit: MAX_TAGS_PER_PUSH }, `A push sets ${MAX_TAGS_PER_PUSH} tags at most.`)
-  return texts.map((text) => {
+  const tags = texts.map((text) => {
     const reference = parseReference(text)
     if (reference.kind !== 'tag') throw refuse('TAG_INVALID', { reference: text.slice(0, 200) })
     return reference.tag
   })
+  return [...new Set(tags)]
 }
 
 async function readManifest({ config }: RegistryServices, { request, response }: Exchange): Promise<Uint8Array> {
@@ -178,14 +179,17 @@ function problemOf(problem: {
   return refuse(code, problem.path === undefined ? {} : { path: problem.path }, problem.message)
 }
 
-/** `If-Match: "<digest>"` and `If-None-Match: *` make a push of a tag conditional (RFC 9110, 13.1). */
-function expectedOf({ request }: Exchange): Digest | 'absent' | undefined {
+/** `If-Match` and `If-None-Match: *` make a write of a tag conditional (RFC 9110, 13.1). */
+function expectedOf({ request }: Exchange): Expected | undefined {
   if (request.headers['if-none-match']?.trim() === '*') return 'absent'
   const ifMatch = request.headers['if-match']
   if (ifMatch === undefined) return undefined
-  const digest = parseDigest(ifMatch.trim().replace(/^"|"$/g, ''))
-  if (digest === undefined) throw refuse('INVALID_REQUEST', {}, 'If-Match must be one quoted digest.')
-  return digest
+  const tags = parseEtags(ifMatch)
+  if (tags === undefined)
+    throw refuse('INVALID_REQUEST', {}, 'If-Match must be * or a list of quoted digests, such as "sha256:…".')
+  if (tags === 'any') return 'present'
+  // What is weak or no digest can never be what a tag names, so it matches nothing.
+  return tags.flatMap(({ weak, value }) => (weak ? [] : (parseDigest(value) ?? [])))
 }
 
 /** DELETE /v2/<name>/manifests/<reference>. A tag ends; a digest ends with all its tags. */
@@ -203,7 +207,9 @@ export const deleteManifestRoute = route({
       address: exchange.address,
       nowMs: clock.nowMs(),
     }
-    if (reference.kind === 'tag') await db.transaction(deleteTag, { ...write, tag: reference.tag })
+    const expected = expectedOf(exchange)
+    if (reference.kind === 'tag')
+      await db.transaction(deleteTag, { ...write, tag: reference.tag, ...(expected !== undefined && { expected }) })
     else await db.transaction(deleteManifest, { ...write, digest: reference.digest, graceMs: config.gc.graceMs })
     return empty(202)
   },

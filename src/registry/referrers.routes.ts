@@ -15,25 +15,32 @@ const cursor: QueryParameter<number> = {
   },
 }
 
-/** GET /v2/<name>/referrers/<digest>. An unknown digest has none, which is no error. */
+/**
+ * GET /v2/<name>/referrers/<digest>. An unknown digest has none, and so has every digest of a repository that does not
+ * exist yet: the specification forbids 404 here, since clients take it for a registry without this API.
+ */
 export const listReferrersRoute = route({
   method: 'GET',
   path: '/v2/<name>/referrers/<digest>',
   spec: 'OCI distribution 1.1, Listing Referrers',
   access: 'pull',
+  missing: 'allowed',
   query: { artifactType: textParam('Only referrers of this artifact type'), n: pageSizeParam(1000), next: cursor },
-  async handle({ db, clock }, { repository, params, query }) {
+  async handle({ db, clock }, { existing: repository, path, params, query }) {
     const subject = digestParam(params['digest'])
     const { artifactType } = query
     const limit = Math.max(query.n, 1)
-    const page = await db.read(listReferrers, {
-      repositoryId: repository.id,
-      subject,
-      artifactType,
-      afterId: query.next,
-      limit,
-      nowMs: clock.nowMs(),
-    })
+    const page =
+      repository === undefined
+        ? { referrers: [], nextId: undefined }
+        : await db.read(listReferrers, {
+            repositoryId: repository.id,
+            subject,
+            artifactType,
+            afterId: query.next,
+            limit,
+            nowMs: clock.nowMs(),
+          })
     const index = { schemaVersion: 2, mediaType: OCI_INDEX, manifests: page.referrers }
     const next =
       page.nextId === undefined
@@ -42,7 +49,7 @@ export const listReferrersRoute = route({
     return json(200, index, {
       'Content-Type': OCI_INDEX,
       ...(artifactType !== undefined && { 'OCI-Filters-Applied': 'artifactType' }),
-      ...(next && { Link: nextLink(`/v2/${repository.path}/referrers/${subject}`, next) }),
+      ...(next && { Link: nextLink(`/v2/${path}/referrers/${subject}`, next) }),
     })
   },
 })

@@ -32,6 +32,8 @@ export interface V2Request<Q> {
   readonly query: QueryOf<Q>
   /** The repository of the path. The access check has found it; nothing here may look it up again. */
   readonly repository: Repository
+  /** As `repository`; undefined on a route with `missing: 'allowed'` whose repository does not exist yet. */
+  readonly existing: Repository | undefined
   /** As `repository`, made first if a push may make it. Only on routes with access `create`. */
   readonly ensureRepository: () => Promise<Repository>
 }
@@ -43,6 +45,8 @@ export interface V2Route<Q> {
   readonly path: string
   readonly spec: string
   readonly access: AccessNeed
+  /** `allowed`: whoever may create the repository gets an answer before it exists, not NAME_UNKNOWN. */
+  readonly missing?: 'allowed'
   readonly query?: Q
   handle(services: RegistryServices, request: V2Request<Q>): Promise<Reply>
 }

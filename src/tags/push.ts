@@ -4,7 +4,7 @@ import { type AcceptManifest, acceptManifest } from '../manifests/manifests.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { TagName } from '../oci/reference.ts'
 import { holdForWrite } from '../repositories/repositories.ts'
-import { moveTag, type TagWrite } from './tags.ts'
+import { type Expected, moveTag, type TagWrite } from './tags.ts'
 
 export interface PushManifest extends TagWrite {
   readonly digest: Digest
@@ -13,7 +13,7 @@ export interface PushManifest extends TagWrite {
   /** Empty for a push by digest. */
   readonly tags: readonly TagName[]
   readonly expiresMs: number | null
-  readonly expected?: Digest | 'absent'
+  readonly expected?: Expected
   readonly sparse: boolean
   /** How long a manifest that no tag names is left alone. */
   readonly leaseMs: number

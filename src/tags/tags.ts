@@ -28,9 +28,11 @@ export interface MoveTag extends TagWrite {
   readonly tag: TagName
   readonly target: Digest
   readonly expiresMs: number | null
-  /** What the tag must name now (`absent`: nothing) for the move to happen. */
-  readonly expected?: Digest | 'absent'
+  readonly expected?: Expected
 }
+
+/** What a tag must name now for a write of it to happen: one of these digests, anything at all, or nothing. */
+export type Expected = readonly Digest[] | 'present' | 'absent'
 
 export type MoveOutcome = 'created' | 'moved' | 'unchanged'
 
@@ -67,10 +69,14 @@ export async function moveTag(tx: Tx, input: MoveTag): Promise<MoveOutcome> {
   return current ? 'moved' : 'created'
 }
 
-function checkExpected(input: MoveTag, current: OpenTag | undefined): void {
+function checkExpected(input: { tag: TagName; expected?: Expected }, current: OpenTag | undefined): void {
   const { expected } = input
   if (expected === undefined) return
-  const holds = expected === 'absent' ? current === undefined : current?.digest === expected
+  const isPresent = current !== undefined
+  const holds =
+    expected === 'absent' || expected === 'present'
+      ? isPresent === (expected === 'present')
+      : isPresent && expected.some((digest) => digest === current.digest)
   if (!holds) throw refuse('PRECONDITION_FAILED', { tag: input.tag, current: current?.digest ?? null })
 }
 
@@ -94,9 +100,10 @@ export async function findEndedTag(
 /**
  * Ends a tag now. If nothing else names the manifest it stops being served by digest too; the time machine can bring both
  * back within the namespace's window.
- * @throws DomainError MANIFEST_UNKNOWN: no live tag of that name.
+ * @throws DomainError MANIFEST_UNKNOWN: no live tag of that name; PRECONDITION_FAILED: it does not name what the client
+ * expected.
  */
-export async function deleteTag(tx: Tx, input: TagWrite & { tag: TagName }): Promise<void> {
+export async function deleteTag(tx: Tx, input: TagWrite & { tag: TagName; expected?: Expected }): Promise<void> {
   const { repository, tag, nowMs } = input
   await holdForWrite(tx, repository)
   const seen = await selectOpenTag(tx, repository.id, tag)
@@ -106,6 +113,7 @@ export async function deleteTag(tx: Tx, input: TagWrite & { tag: TagName }): Pro
   await tx.lock(tagKey(repository.id, tag))
   const open = await selectOpenTag(tx, repository.id, tag)
   if (open?.id !== seen.id) throw Object.assign(new Error('The tag moved meanwhile'), { code: '40001' })
+  checkExpected(input, open)
   await closeTag(tx, open.id, Math.max(nowMs, open.startMs))
   await stopServingIfUnnamed(tx, repository.id, open.manifestId, nowMs)
   await recordDeletion(tx, input, tag, open.digest)

@@ -1,6 +1,7 @@
 import { rotateSigningKeys } from '../auth/keys.job.ts'
 import type { TokenAuthority } from '../auth/tokens.ts'
 import { type CollectorCounts, collect } from '../gc/collector.job.ts'
+import { purgeOldBackoff } from '../identity/backoff.job.ts'
 import type { QueueJob, RecurringJob } from '../jobs/job.ts'
 import { deleteExpiredObjects } from '../objects/objects.job.ts'
 import type { Config } from '../platform/config/config.ts'

@@ -78,7 +78,7 @@ async function serve(root: string): Promise<void> {
         userMs: used.user / 1000,
         loopP99Ms: delay.percentile(99) / 1e6,
         loopMaxMs: delay.max / 1e6,
-        rssMiB: process.resourceUsage().maxRSS / 1024,
+        rssMiB: process.memoryUsage.rss() / mebibyte,
       }
       res.end(JSON.stringify(usage))
       cpu = process.cpuUsage()

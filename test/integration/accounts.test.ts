@@ -355,6 +355,7 @@ forEachDatabase((database) => {
 function silentOf(db: Db): Db {
   return {
     dialect: db.dialect,
+    exclusive: db.exclusive,
     read: db.read.bind(db),
     scan: db.scan.bind(db),
     verify: db.verify.bind(db),

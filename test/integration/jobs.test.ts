@@ -183,6 +183,19 @@ forEachDatabase((database) => {
     })
   })
 
+  describe('order at the seam', () => {
+    test('a job that is added while the one before it is finished is let go', async (t) => {
+      const queue = queueOf(await database.open(t))
+      await queue.add(0, { orderKey: 'a' })
+      for (let round = 1; round <= 40; round++) {
+        const claim = await queue.claimOne()
+        const others = [queue.add(round, { orderKey: 'a' }), queue.finish(claim)]
+        await Promise.all(round % 2 === 0 ? others : others.reverse())
+      }
+      assert.deepEqual(await queue.payloads(), [40])
+    })
+  })
+
   describe('dedupe keys', () => {
     test('a job that waits already is not added twice and comes at the earlier of both times', async (t) => {
       const queue = queueOf(await database.open(t))
@@ -365,7 +378,7 @@ forEachDatabase((database) => {
       runner.start()
       await started.promise
       await runner.stop()
-      queue.pass(CLAIM_MS / 2) // The runner's clock is real and therefore ahead of ours, but not by so much.
+      queue.pass(CLAIM_MS / 2) // The runner's clock runs and is therefore ahead of ours, but not by so much.
       const claim = await queue.claimOne()
       assert.deepEqual([claim.payload, claim.attempt], ['interrupted', 1])
     })
@@ -421,6 +434,7 @@ function runnerOf(
   jobs: ReturnType<typeof queueJob>[],
   options: { pollMs?: number; drainMs?: number } = {},
 ): JobRunner {
-  const clock: Clock = { ...systemClock, nowMs: () => START_MS + Math.trunc(performance.now()) }
+  const startedMs = performance.now()
+  const clock: Clock = { ...systemClock, nowMs: () => START_MS + Math.trunc(performance.now() - startedMs) }
   return new JobRunner({ db, clock, log: silentLog, jobs, worker: 'test', pollMs: 20, ...options })
 }

@@ -170,6 +170,7 @@ forEachDatabase((database) => {
       let reads = 0
       const counting: Db = {
         dialect: db.dialect,
+        exclusive: db.exclusive,
         read(body, input) {
           reads++
           return db.read(body, input)

@@ -63,8 +63,10 @@ function breakable(db: Db): { db: Db; setBroken(broken: boolean): void } {
   return {
     db: {
       dialect: db.dialect,
+      exclusive: db.exclusive,
       read: db.read.bind(db),
       scan: db.scan.bind(db),
+      verify: db.verify.bind(db),
       transaction,
       onSignal: db.onSignal.bind(db),
       stats: db.stats.bind(db),

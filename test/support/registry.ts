@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { TestContext } from 'node:test'
+import { after, before } from 'node:test'
 import { createUser } from '../../src/accounts/accounts.ts'
 import { hashPassword } from '../../src/accounts/passwords.ts'
 import { type RunningServer, startServer } from '../../src/main.ts'
@@ -31,6 +31,11 @@ export class TestClock implements Clock {
   }
 }
 
+/** A test, or whoever else says when it is over. */
+interface Lifetime {
+  after(end: () => Promise<void>): void
+}
+
 export interface StartOptions {
   readonly database?: { readonly name: 'sqlite' | 'postgres' }
   readonly config?: ConfigOverrides
@@ -56,7 +61,7 @@ export class TestRegistry {
     this.#anonymous = new TestClient(server.url)
   }
 
-  static async start(t: TestContext, options: StartOptions = {}): Promise<TestRegistry> {
+  static async start(t: Lifetime, options: StartOptions = {}): Promise<TestRegistry> {
     const dir = mkdtempSync(join(tmpdir(), 'longshore-test-'))
     const postgres = options.database?.name === 'postgres' ? await createDatabase(await testPostgresUrl()) : undefined
     const config = configFor(dir, postgres, options.config ?? {})
@@ -146,8 +151,24 @@ export class TestRegistry {
 }
 
 /** The form that tests read best: `const registry = await startRegistry(t, { database })`. */
-export function startRegistry(t: TestContext, options: StartOptions = {}): Promise<TestRegistry> {
+export function startRegistry(t: Lifetime, options: StartOptions = {}): Promise<TestRegistry> {
   return TestRegistry.start(t, options)
+}
+
+/** One server for all tests of the surrounding `describe`, where they leave each other's repositories alone. */
+export function shareRegistry(options: StartOptions = {}): () => TestRegistry {
+  const ends: (() => Promise<void>)[] = []
+  let registry: TestRegistry | undefined
+  before(async () => {
+    registry = await startRegistry({ after: (end) => ends.push(end) }, options)
+  })
+  after(async () => {
+    for (const end of ends) await end()
+  })
+  return () => {
+    if (registry === undefined) throw new Error('The shared registry runs only while tests do')
+    return registry
+  }
 }
 
 function configFor(dir: string, postgresUrl: string | undefined, overrides: ConfigOverrides): Config {

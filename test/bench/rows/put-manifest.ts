@@ -4,7 +4,7 @@ import { runLoad, sampleOfRequests } from '../support/load.ts'
 import { atMost, type Row, requestMetrics } from '../support/row.ts'
 import type { Subject } from '../support/subject.ts'
 
-const REPOSITORY = 'bench/images'
+const REPOSITORY = 'bench/pictures'
 
 /** PUT of a new manifest under a new tag. Ours writes history and audit rows with it. */
 export const putManifestRow: Row = {

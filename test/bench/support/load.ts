@@ -1,7 +1,8 @@
-import { fork } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
 import type { Job, LoadResult, PushJob, RequestsJob } from '../load/job.ts'
-import { cpuSeconds, pin, settle } from './process.ts'
+import { cpuSeconds, pin, settle, withPriority } from './process.ts'
 import type { Sample } from './row.ts'
 import type { Subject } from './subject.ts'
 
@@ -27,7 +28,8 @@ export interface LoadOutcome {
  * @throws Error when an answer was not the expected one: such a number is worth nothing.
  */
 export async function runLoad({ subject, authorization, job, oneCore, around }: LoadOptions): Promise<LoadOutcome> {
-  const child = fork(new URL('../load.ts', import.meta.url))
+  const [command, args] = withPriority(process.execPath, [fileURLToPath(new URL('../load.ts', import.meta.url))])
+  const child = spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], serialization: 'json' })
   try {
     const whole = { ...job, host: subject.host, port: subject.port, authorization } as Job
     child.send(whole)
@@ -52,7 +54,7 @@ export async function runLoad({ subject, authorization, job, oneCore, around }: 
   }
 }
 
-async function messageOf(child: ReturnType<typeof fork>): Promise<unknown> {
+async function messageOf(child: ChildProcess): Promise<unknown> {
   const gone = once(child, 'exit').then(([code]) => {
     throw new Error(`The load generator ended with ${code}`)
   })

@@ -25,6 +25,14 @@ export function rssMiB(pid: number, which: 'now' | 'peak' = 'now'): number {
   return Number(line?.[1] ?? Number.NaN) / 1024
 }
 
+/**
+ * A command that runs before everything else on the machine if BENCH_PRIORITY is set (by `--priority`, which only root may
+ * use). The process keeps its pid: nice becomes the program.
+ */
+export function withPriority(command: string, args: readonly string[]): [string, string[]] {
+  return process.env['BENCH_PRIORITY'] === undefined ? [command, [...args]] : ['nice', ['-n', '-20', command, ...args]]
+}
+
 export type Cores = 'server' | 'client' | 'all'
 
 /** Moves a running process with all its threads. With a single core there is nothing to choose. */

@@ -46,7 +46,7 @@ function factorText({ better }: Metric, peer: number, ours: number): string {
   if (ours === peer) return 'equal'
   const factor = better === 'higher' ? ours / peer : peer / ours
   if (factor === 0) return '**worse**'
-  if (!Number.isFinite(factor)) return ''
+  if (!Number.isFinite(factor) || factor < 0) return ''
   return factor >= 1 ? `${figure(factor)}x better` : `**${figure(1 / factor)}x worse**`
 }
 

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ACCEPT } from '../load/job.ts'
-import { cpuSeconds, pin, settle } from './process.ts'
+import { cpuSeconds, pin, settle, withPriority } from './process.ts'
 import type { Sample } from './row.ts'
 import type { Subject } from './subject.ts'
 
@@ -86,7 +86,7 @@ end
 
 /** Runs a client program pinned to the client's core. @returns what it printed and its processor seconds. */
 async function runProgram(program: string, args: readonly string[]): Promise<{ stdout: string; clientCpu: number }> {
-  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(...withPriority(program, args), { stdio: ['ignore', 'pipe', 'inherit'] })
   const chunks: Buffer[] = []
   child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk))
   if (child.pid !== undefined) await pin(child.pid, 'client')
