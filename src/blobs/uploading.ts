@@ -124,8 +124,8 @@ export class Uploading {
       })
       faultpoint('upload.committed')
       this.#hashes.drop(input.id)
-      // If this fails or never runs the collector does it.
-      if (!kept) await this.#options.store.delete(writing.row.key).catch(() => {})
+      // Not waited for: the time of an answer must not tell whether somebody has the bytes. If it fails the collector does it.
+      if (!kept) void this.#options.store.delete(writing.row.key).catch(() => {})
       return { sizeBytes }
     })
   }

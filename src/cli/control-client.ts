@@ -43,11 +43,11 @@ export function callControl(path: string, name: string, input: unknown): Promise
     call.on('error', (error) => {
       const code = 'code' in error ? error.code : undefined
       // Nobody has made the socket, or whoever has is gone.
-      if (code === 'ENOENT' || code === 'ECONNREFUSED') resolve({ state: 'not running' })
+      if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ECONNREFUSED') resolve({ state: 'not running' })
       else if (code === 'EACCES')
         reject(
           new CommandError(
-            `The registry runs as another user, and only that one may use ${path}. Run this as that user.`,
+            `This user may not use ${path}: it belongs to the one that runs the registry. Run this as that one.`,
           ),
         )
       else

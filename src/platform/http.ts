@@ -66,6 +66,7 @@ export function openHttpServer(options: HttpOptions): HttpServer {
     rewriteUrl: (request) => options.rewriteUrl(request.url ?? '/'),
     serverFactory: (handler) => {
       const onRequest = (request: IncomingMessage, response: ServerResponse) => {
+        request.url = originForm(request.url ?? '/')
         if (!options.front(exchangeOf(request, response))) handler(request, response)
       }
       server = options.tls
@@ -106,6 +107,14 @@ export function openHttpServer(options: HttpOptions): HttpServer {
       if (options.tls) unwatchFile(options.tls.certFile)
     },
   }
+}
+
+/**
+ * A target may be a whole URL (RFC 9112, 3.2.2). Its host says no more than the header that we do not believe either, and
+ * its user and password must get nowhere, least of all into a log.
+ */
+function originForm(target: string): string {
+  return target.startsWith('/') ? target : target.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '').replace(/^(?!\/)/, '/')
 }
 
 function requestIdOf(request: IncomingMessage): string {

@@ -1,5 +1,6 @@
 import type { Actor } from '../audit/audit.ts'
 import type { Claims } from '../auth/tokens.ts'
+import { parseRepositoryPath, type RepositoryPath } from '../oci/name.ts'
 import { refuse } from '../platform/errors.ts'
 import type { RegistryServices } from './services.ts'
 
@@ -75,16 +76,17 @@ async function bearerCaller(services: RegistryServices, token: string): Promise<
     )
   let caller = callers.get(claims)
   if (caller === undefined) {
-    caller = callerOf(claims, services.hostname())
+    caller = callerOf(services, claims)
     callers.set(claims, caller)
   }
   return caller
 }
 
-function callerOf(claims: Claims, hostname: string): Caller {
+function callerOf(services: RegistryServices, claims: Claims): Caller {
   const ceiling = new Map<string, ReadonlySet<string>>()
   for (const { type, name, actions } of claims.access) {
-    const key = type === 'repository' ? withoutHost(name, hostname) : `${type}:${name}`
+    const key = type === 'repository' ? scopePath(services, name) : `${type}:${name}`
+    if (key === undefined) continue
     ceiling.set(key, new Set([...(ceiling.get(key) ?? []), ...actions]))
   }
   const accountId = claims.uid
@@ -98,9 +100,15 @@ function callerOf(claims: Claims, hostname: string): Caller {
   }
 }
 
-/** Clients may put our own host in front of a repository name. */
-export function withoutHost(name: string, hostname: string): string {
-  return name.startsWith(`${hostname}/`) ? name.slice(hostname.length + 1) : name
+/**
+ * The repository that the name in a scope means, undefined for what none can be called. Clients may put our own host in
+ * front of it, and leave the library namespace out.
+ */
+export function scopePath({ config, hostname }: RegistryServices, name: string): RepositoryPath | undefined {
+  const { librarySupport, libraryNamespace } = config.accounts
+  const host = `${hostname()}/`
+  const path = name.startsWith(host) ? name.slice(host.length) : name
+  return parseRepositoryPath(path, librarySupport ? { libraryNamespace } : {})
 }
 
 /** Whether the ceiling covers an action on a repository. `*` covers all, `push` covers `pull`, a delete is a push. */

@@ -2,6 +2,7 @@ import { nextLink } from '../oci/link.ts'
 import { refuse } from '../platform/errors.ts'
 import { json } from '../platform/reply.ts'
 import { listCatalog } from '../repositories/repositories.ts'
+import { checkSubject } from './permit.ts'
 import { pageSizeParam, route, textParam } from './route.ts'
 
 /** GET /v2/_catalog. Only what the caller may read, in the order of namespace and name. */
@@ -11,9 +12,11 @@ export const catalogRoute = route({
   spec: 'Docker Registry HTTP API v2, Listing Repositories',
   access: 'open',
   query: { n: pageSizeParam(1000), last: textParam('The repository after which the page begins') },
-  async handle({ db, config }, { caller, query }) {
+  async handle(services, { caller, query }) {
+    const { db, config } = services
     const { publicCatalog } = config.accounts
     if (caller.accountId === 0 && !publicCatalog) throw refuse('UNAUTHENTICATED')
+    await checkSubject(services, caller)
     const { ceiling } = caller
     if (ceiling !== 'everything' && ceiling.size > 0 && !ceiling.get('registry:catalog')?.has('*'))
       throw refuse('INSUFFICIENT_SCOPE')

@@ -12,7 +12,7 @@ import { deleteBlobRoute, getBlobRoute } from './blobs.routes.ts'
 import { anonymous, type Caller, identify } from './caller.ts'
 import { catalogRoute } from './catalog.routes.ts'
 import { deleteManifestRoute, getManifestRoute, putManifestRoute } from './manifests.routes.ts'
-import { permit } from './permit.ts'
+import { checkSubject, permit } from './permit.ts'
 import { listReferrersRoute } from './referrers.routes.ts'
 import type { AnyV2Route } from './route.ts'
 import type { RegistryServices } from './services.ts'
@@ -168,6 +168,7 @@ async function gate(
   if (route.access === 'open') return undefined
   if (route.access === 'login') {
     if (!caller.presented) throw refuse('UNAUTHENTICATED')
+    await checkSubject(services, caller)
     return undefined
   }
   try {
@@ -253,7 +254,12 @@ function originalPath(request: IncomingMessage & { originalUrl?: string }): stri
   return request.originalUrl?.split('?', 1)[0]
 }
 
-const commonHeaders = { 'Docker-Distribution-API-Version': 'registry/2.0', 'X-Content-Type-Options': 'nosniff' }
+/** What people push must not run when somebody opens it in a browser, whatever type it claims to be of. */
+const commonHeaders = {
+  'Docker-Distribution-API-Version': 'registry/2.0',
+  'X-Content-Type-Options': 'nosniff',
+  'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'; sandbox",
+}
 
 /** Writes the answer, then the metric and, for what changed something or failed, the log line. */
 async function finish(

@@ -1,6 +1,6 @@
 import type { Access, AccessQuery } from '../auth/access.ts'
 import { isCreatableName, whyNotCreatable } from '../oci/name.ts'
-import { refuse } from '../platform/errors.ts'
+import { type DomainError, refuse } from '../platform/errors.ts'
 import { splitPath } from '../repositories/repositories.ts'
 import { type Caller, covers } from './caller.ts'
 import type { AccessNeed } from './route.ts'
@@ -20,12 +20,12 @@ export async function permit(
   path: string,
   need: AccessNeed,
 ): Promise<Access> {
-  if (!caller.presented && !services.config.accounts.anonymousAccess) throw refuse('UNAUTHENTICATED')
+  // An anonymous token may be older than the setting.
+  if (caller.accountId === 0 && !services.config.accounts.anonymousAccess) throw refuse('UNAUTHENTICATED')
   const query = accessQuery(caller, path)
   const access = services.access.peek(query) ?? (await services.access.get(query))
   checkFreshness(services, need)
-  if (!access.subjectValid)
-    throw refuse('UNAUTHENTICATED', {}, 'The account is disabled, or the credential was revoked. Log in again.')
+  if (!access.subjectValid) throw revoked()
   const action = need === 'pull' ? 'pull' : need === 'delete' ? 'delete' : 'push'
   if (!holdsRight(services, access, path, need)) {
     if (!caller.presented) throw refuse('UNAUTHENTICATED')
@@ -37,6 +37,22 @@ export async function permit(
   if (!covers(caller.ceiling, path, action)) throw refuse('INSUFFICIENT_SCOPE')
   if (action !== 'pull' && services.config.server.readOnly) throw refuse('READ_ONLY')
   return access
+}
+
+/**
+ * Refuses a caller whose account was disabled, or whose token was ended, on routes that speak of no repository.
+ * @throws DomainError UNAUTHENTICATED, RIGHTS_UNKNOWN
+ */
+export async function checkSubject(services: RegistryServices, caller: Caller): Promise<void> {
+  if (caller.accountId === 0) return
+  // A name that nothing can have: what is asked is only whether the subject still counts.
+  const { subjectValid } = await services.access.get(accessQuery(caller, '/'))
+  checkFreshness(services, 'pull')
+  if (!subjectValid) throw revoked()
+}
+
+export function revoked(): DomainError {
+  return refuse('UNAUTHENTICATED', {}, 'The account is disabled, or the credential was revoked. Log in again.')
 }
 
 export function accessQuery(caller: Caller, path: string): AccessQuery {

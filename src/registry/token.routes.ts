@@ -1,10 +1,9 @@
 import type { AccessClaim } from '../auth/tokens.ts'
-import { parseRepositoryPath } from '../oci/name.ts'
 import { readBody } from '../platform/body.ts'
 import { refuse } from '../platform/errors.ts'
 import { json, type Reply } from '../platform/reply.ts'
-import { type Caller, identify, withoutHost } from './caller.ts'
-import { accessQuery, mayCreate } from './permit.ts'
+import { type Caller, identify, scopePath } from './caller.ts'
+import { accessQuery, mayCreate, revoked } from './permit.ts'
 import { route, textListParam, textParam } from './route.ts'
 import { parseScopes, type Scope } from './scopes.ts'
 import type { RegistryServices } from './services.ts'
@@ -88,17 +87,13 @@ async function issue(
 }
 
 async function grantedActions(services: RegistryServices, caller: Caller, scope: Scope): Promise<string[]> {
-  const { librarySupport, libraryNamespace, publicCatalog } = services.config.accounts
+  const { publicCatalog } = services.config.accounts
   if (scope.type === 'registry')
     return caller.accountId !== 0 || publicCatalog ? scope.actions.filter((action) => action === '*') : []
-  const path = parseRepositoryPath(
-    withoutHost(scope.name, services.hostname()),
-    librarySupport ? { libraryNamespace } : {},
-  )
+  const path = scopePath(services, scope.name)
   if (path === undefined) return []
   const access = await services.access.get(accessQuery(caller, path))
-  if (!access.subjectValid)
-    throw refuse('UNAUTHENTICATED', {}, 'The account is disabled, or the credential was revoked. Log in again.')
+  if (!access.subjectValid) throw revoked()
   const creates = access.repository === undefined && mayCreate(services, access, path)
   const held = {
     pull: access.rights.pull || creates,

@@ -85,6 +85,11 @@ export class TestClient {
     return answer.json().token as string
   }
 
+  /** The same client at another address. */
+  at(base: string): TestClient {
+    return new TestClient(base, this.#authorization)
+  }
+
   /** The same registry with a Bearer token. */
   bearing(token: string): TestClient {
     return new TestClient(this.base, `Bearer ${token}`)

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before } from 'node:test'
@@ -9,10 +9,10 @@ import type { Clock } from '../../src/platform/clock.ts'
 import type { Config } from '../../src/platform/config/config.ts'
 import { type ConfigOverrides, defaultConfig } from '../../src/platform/config/load.ts'
 import { Secret } from '../../src/platform/config/secret.ts'
-import { openLog, silentLog } from '../../src/platform/log.ts'
+import { type Log, openLog, silentLog } from '../../src/platform/log.ts'
 import { findRepository, putGrant, putRepository, type RepositoryRole } from '../../src/repositories/repositories.ts'
 import { basic, TestClient } from './client.ts'
-import { createDatabase, dropDatabase, testPostgresUrl } from './postgres.ts'
+import { createDatabase, dropDatabase, findFreePort, testPostgresUrl } from './postgres.ts'
 
 /** A clock that stands on the real time and can be pushed forwards. */
 export class TestClock implements Clock {
@@ -39,6 +39,8 @@ interface Lifetime {
 export interface StartOptions {
   readonly database?: { readonly name: 'sqlite' | 'postgres' }
   readonly config?: ConfigOverrides
+  /** Instead of silence. */
+  readonly log?: Log
 }
 
 const PASSWORD = 'correct-horse-battery'
@@ -50,13 +52,16 @@ export class TestRegistry {
   readonly clock: TestClock
   readonly dir: string
   readonly #config: Config
+  readonly #log: Log
+  readonly #replicas: RunningServer[] = []
   #server: RunningServer
   #anonymous: TestClient
 
-  private constructor(dir: string, config: Config, clock: TestClock, server: RunningServer) {
+  private constructor(dir: string, config: Config, clock: TestClock, log: Log, server: RunningServer) {
     this.clock = clock
     this.dir = dir
     this.#config = config
+    this.#log = log
     this.#server = server
     this.#anonymous = new TestClient(server.url)
   }
@@ -66,12 +71,11 @@ export class TestRegistry {
     const postgres = options.database?.name === 'postgres' ? await createDatabase(await testPostgresUrl()) : undefined
     const config = configFor(dir, postgres, options.config ?? {})
     const clock = new TestClock()
-    const server = await startServer(config, {
-      clock,
-      log: process.env['LONGSHORE_TEST_LOG'] ? openLog({ level: 'debug', format: 'text' }) : silentLog,
-    })
-    const registry = new TestRegistry(dir, config, clock, server)
+    const log = options.log ?? (process.env['LONGSHORE_TEST_LOG'] ? openLog({ level: 'debug', format: 'text' }) : silentLog)
+    const server = await startServer(config, { clock, log })
+    const registry = new TestRegistry(dir, config, clock, log, server)
     t.after(async () => {
+      for (const replica of registry.#replicas) await replica.close()
       await registry.#server.close()
       if (postgres !== undefined) await dropDatabase(postgres)
       rmSync(dir, { recursive: true, force: true })
@@ -134,20 +138,53 @@ export class TestRegistry {
     await db.transaction(putGrant, { accountId, repositoryId: repository.id, role, nowMs: this.clock.nowMs() })
   }
 
+  /** Lets time pass; the server looks for changed rights as it would have done meanwhile. */
+  async pass(ms: number): Promise<void> {
+    this.clock.advance(ms)
+    await this.#server.services.epochs.poll()
+  }
+
   /** Runs the collector until it finds nothing more to do. */
   async collect(): Promise<void> {
     await this.#server.jobs.runOnce('gc.collect')
   }
 
-  /** Stops the server as an operator would, and starts another one on the same data. */
-  async restart(): Promise<void> {
+  /**
+   * Stops the server as an operator would, and starts another one on the same data; with another configuration if one is
+   * given, until the next restart.
+   */
+  async restart(change: Pick<ConfigOverrides, 'server' | 'accounts' | 'registry'> = {}): Promise<void> {
     await this.#server.close()
-    this.#server = await startServer(this.#config, {
-      clock: this.clock,
-      log: process.env['LONGSHORE_TEST_LOG'] ? openLog({ level: 'debug', format: 'text' }) : silentLog,
-    })
+    const { server, accounts, registry } = this.#config
+    const config = {
+      ...this.#config,
+      server: { ...server, ...change.server },
+      accounts: { ...accounts, ...change.accounts },
+      registry: { ...registry, ...change.registry },
+    }
+    this.#server = await startServer(config, { clock: this.clock, log: this.#log })
     this.#anonymous = new TestClient(this.url)
   }
+
+  /**
+   * A second server on the same database, blobs and secrets, under the same name, as behind a load balancer. PostgreSQL
+   * only. Stops with the first one.
+   */
+  async startReplica(): Promise<Replica> {
+    const port = await findFreePort()
+    const server = { ...this.#config.server, listenPort: port, hostname: this.host }
+    const dataDir = join(this.dir, `replica-${this.#replicas.length}`)
+    mkdirSync(dataDir)
+    const replica = await startServer({ ...this.#config, dataDir, server }, { clock: this.clock, log: this.#log })
+    this.#replicas.push(replica)
+    return { server: replica, as: (client) => client.at(`http://127.0.0.1:${port}`) }
+  }
+}
+
+export interface Replica {
+  readonly server: RunningServer
+  /** The same client, speaking to this server. */
+  readonly as: (client: TestClient) => TestClient
 }
 
 /** The form that tests read best: `const registry = await startRegistry(t, { database })`. */
