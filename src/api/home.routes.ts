@@ -21,7 +21,7 @@ ${!isSetUp && notSetUp}
 <h2>Sign in</h2>
 ${terminalLines(`docker login ${hostname}`)}
 ${pushLines({ hostname, name: 'YOUR-NAME', config: services.config })}
-<h2>Pull it elsewhere</h2>
+<h2>Pull it</h2>
 ${terminalLines(`docker pull ${hostname}/YOUR-NAME/alpine`)}`
     return page(200, { title: 'Longshore', body })
   },
@@ -43,9 +43,9 @@ ${config.server.urlScheme === 'http' && plainHttpNote(hostname)}`
 
 function plainHttpNote(hostname: string): Html {
   const remote = html`Docker refuses that for other machines until <code>${hostname}</code> is listed under
-<code>insecure-registries</code> in its <code>daemon.json</code>; podman, buildah and skopeo want
+<code>insecure-registries</code> in its <code>daemon.json</code>; podman and buildah need
 <code>--tls-verify=false</code>.`
-  const local = html`Docker accepts that for this machine; podman, buildah and skopeo want <code>--tls-verify=false</code>.`
+  const local = html`Docker accepts that on this machine; podman and buildah need <code>--tls-verify=false</code>.`
   return html`<p class="quiet">This registry speaks plain HTTP. ${isLoopback(hostname) ? local : remote}</p>`
 }
 

@@ -28,7 +28,7 @@ export function setupFormPage(services: ApiServices, view: SetupView): Reply {
   const input = (field: SetupField, options: Omit<InputOptions, 'field' | 'error' | 'focus'>) =>
     renderField({ field, error: view.errors[field], focus: field === firstWrong, ...options })
   const body = html`<h1>Create the first account</h1>
-<p>This registry is new. Its first account is made here, once; the link that has led you here then no longer works.</p>
+<p>This registry is new. The link that brought you here creates its first account, and works only once.</p>
 ${firstWrong !== undefined && summary(view.errors)}
 <form method="post" action="/setup" novalidate>
 <input type="hidden" name="token" value="${view.token}">
@@ -81,7 +81,8 @@ function summary(errors: SetupView['errors']): Html {
     const sentence = errors[field]
     return sentence === undefined ? [] : [html`<li><a href="#${field}">${sentence}</a></li>`]
   })
-  return html`<div class="summary" role="alert"><p>The account was not created:</p><ul>${entries}</ul></div>`
+  return html`<div class="summary" role="alert"><p>The account was not created:</p><ul>${entries}</ul>
+<p class="after">Passwords are not kept: type them again.</p></div>`
 }
 
 interface InputOptions {

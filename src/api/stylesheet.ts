@@ -16,10 +16,10 @@ const stylesheet = `
   }
 }
 * { box-sizing: border-box; }
-html { font: 100%/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", sans-serif; }
+html { background: var(--ground); font: 100%/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", sans-serif; }
 body { margin: 0; background: var(--ground); color: var(--text); }
-header, main { max-width: 44rem; margin: 0 auto; padding: 0 1.25rem; }
-header { padding-top: 1.75rem; padding-bottom: 1.25rem; }
+header, main { max-width: 44rem; margin: 0 auto; }
+header { padding: 1.75rem 2rem 1.25rem; }
 main { background: var(--surface); border: 1px solid var(--line); border-radius: .75rem; padding: 1.75rem 2rem 2rem; margin-bottom: 3rem; }
 .brand { display: inline-flex; align-items: center; gap: .6rem; font-size: 1.15rem; font-weight: 650; color: var(--text); text-decoration: none; }
 .brand svg { fill: var(--accent); color: var(--accent); }
@@ -44,10 +44,12 @@ button { font: inherit; font-weight: 600; padding: .6rem 1.25rem; color: var(--o
 button:hover { background: var(--accent-strong); }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
 .summary { padding: .9rem 1.1rem; background: var(--wrong-ground); border: 1px solid var(--wrong); border-radius: .5rem; }
-.summary p { font-weight: 600; }
+.summary p:first-child { font-weight: 600; }
+.summary .after { margin: .5rem 0 0; }
 .summary ul { margin: 0; padding-left: 1.2rem; }
 .summary a { color: var(--wrong); }
 @media (max-width: 40rem) {
+  header { padding: 1.25rem 1.85rem 1rem; }
   main { margin: 0 .75rem 2rem; padding: 1.25rem 1.1rem 1.5rem; }
   button { width: 100%; }
 }

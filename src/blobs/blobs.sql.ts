@@ -35,15 +35,23 @@ export function lockBlob(tx: Tx, blobId: number): Promise<{ state: 'live' | 'con
   return tx.first(sql`select state from blob where id = ${blobId} ${tx.dialect.forUpdate()}`)
 }
 
+export function selectBlobState(
+  tx: Tx,
+  blobId: number,
+): Promise<{ state: 'live' | 'condemned' | 'deleting' } | undefined> {
+  return tx.first(sql`select state from blob where id = ${blobId}`)
+}
+
+/** Other uploads of the digest wait for each other here; holders of a foreign key to the row do not wait. */
 export async function reviveBlob(tx: Tx, blobId: number): Promise<void> {
   await tx.run(sql`update blob set state = 'live', condemned_ms = null where id = ${blobId}`)
 }
 
-/** Links the blob, or prolongs the lease of the link. A lease is never shortened. */
-export async function upsertLink(tx: Tx, repositoryId: number, blobId: number, leasedUntilMs: number): Promise<void> {
-  await tx.run(sql`
+/** Links the blob, or prolongs the lease of the link. A lease is never shortened. Returns 0 when the blob has gone. */
+export function upsertLink(tx: Tx, repositoryId: number, blobId: number, leasedUntilMs: number): Promise<number> {
+  return tx.run(sql`
     insert into repository_blob (repository_id, blob_id, leased_until_ms)
-    values (${repositoryId}, ${blobId}, ${leasedUntilMs})
+    select ${repositoryId}, b.id, ${leasedUntilMs} from blob b where b.id = ${blobId} and b.state <> 'deleting'
     on conflict (repository_id, blob_id) do update
        set leased_until_ms = case when repository_blob.leased_until_ms > excluded.leased_until_ms
                                   then repository_blob.leased_until_ms else excluded.leased_until_ms end`)

@@ -15,6 +15,7 @@ import {
   reviveBlob,
   selectAnyLink,
   selectBlobByDigest,
+  selectBlobState,
   selectEdgeOfBlob,
   selectHealthyCopy,
   selectLinkedRepository,
@@ -66,19 +67,31 @@ export interface NewCopy {
 /**
  * Makes bytes that are durable under `key` the blob `digest`, readable in the repository. If a healthy copy is known
  * already, that one stays and `kept` is false: the caller's object is not needed.
- * Lock order: link before blob, as the collector does.
  */
 export async function addBlob(tx: Tx, input: NewCopy): Promise<{ kept: boolean }> {
-  const found = (await selectBlobByDigest(tx, input.digest)) ?? (await insertBlob(tx, input.digest, input.sizeBytes))
-  const blob = found ?? (await selectBlobByDigest(tx, input.digest))
+  const known = await selectBlobByDigest(tx, input.digest)
+  const made = known === undefined ? await insertBlob(tx, input.digest, input.sizeBytes) : undefined
+  const blob = known ?? made ?? (await selectBlobByDigest(tx, input.digest))
   if (blob === undefined) throw lostRace()
-  await upsertLink(tx, input.repositoryId, blob.id, input.leasedUntilMs)
-  const locked = await lockBlob(tx, blob.id)
-  if (locked === undefined || locked.state === 'deleting') throw lostRace()
-  if (locked.state === 'condemned') await reviveBlob(tx, blob.id)
-  if (await selectHealthyCopy(tx, blob.id)) return { kept: false }
+  if ((await upsertLink(tx, input.repositoryId, blob.id, input.leasedUntilMs)) === 0) throw lostRace()
+  if (made === undefined && (await isThere(tx, blob.id))) return { kept: false }
   await insertCopy(tx, blob.id, input.location, input.key)
   return { kept: true }
+}
+
+/**
+ * Brings a linked blob back to life and says whether its bytes are there. The link is what keeps it alive: from it on the
+ * collector can neither condemn the blob nor pass it on. Locking the blob for update as well would make two uploads of one
+ * digest to two repositories wait for each other in a circle, because each link holds the blob by its foreign key.
+ */
+async function isThere(tx: Tx, blobId: number): Promise<boolean> {
+  const state = (await selectBlobState(tx, blobId))?.state
+  if (state === undefined || state === 'deleting') throw lostRace()
+  if (state === 'condemned') await reviveBlob(tx, blobId)
+  if (await selectHealthyCopy(tx, blobId)) return true
+  // Its bytes were lost: whoever brings them back first keeps its object.
+  await reviveBlob(tx, blobId)
+  return (await selectHealthyCopy(tx, blobId)) !== undefined
 }
 
 /** Links a blob of one repository into another. False when the source does not have it (any more). */

@@ -399,14 +399,15 @@ function keyOf(ticket: UploadTicket): ObjectKey {
   return key
 }
 
-/** What a failed store means to the client. */
+/** What a failed store means to the client. A disk may also turn out to be full when it is flushed. */
 export function storageRefusal(error: StorageError): Error {
-  if (error.code === 'NO_SPACE')
+  if (error.code === 'NO_SPACE' || causedByFullDisk(error)) {
     return refuse('STORAGE_FULL', {}, 'The disk that holds the blobs is full. Nothing of this upload was kept.', error)
-  return refuse(
-    'UNAVAILABLE',
-    { retryAfterSeconds: 5 },
-    'The blob store could not write. Nothing of this upload was kept; try again.',
-    error,
-  )
+  }
+  const sentence = 'The blob store could not write. Nothing of this upload was kept; try again.'
+  return refuse('UNAVAILABLE', { retryAfterSeconds: 5 }, sentence, error)
+}
+
+function causedByFullDisk({ cause }: Error): boolean {
+  return cause instanceof Error && 'code' in cause && (cause.code === 'ENOSPC' || cause.code === 'EDQUOT')
 }

@@ -38,11 +38,11 @@ function cases(commands: readonly Command[], line: (words: string) => string): s
     .join('\n')
 }
 
-/** The path of a command: the words in front of the cursor that are no options. At most two words make one. */
-const collectPath = `  local path='' word count=0
+/** Which command is called: the words in front of the cursor that are no options. At most two words make one. */
+const collectPath = `  local called='' word count=0
   for word in "\${before[@]}"; do
     [[ $word == -* ]] && break
-    (( count++ < 2 )) && path="\${path:+$path }$word"
+    (( count++ < 2 )) && called="\${called:+$called }$word"
   done`
 
 function bashScript(commands: readonly Command[]): string {
@@ -56,7 +56,7 @@ ${collectPath}
     --output) COMPREPLY=($(compgen -W 'table json' -- "$current")); return ;;
   esac
   local words=''
-  case "$path" in
+  case "$called" in
 ${cases(commands, (words) => `words='${words}'`)}
   esac
   COMPREPLY=($(compgen -W "$words" -- "$current"))
@@ -76,7 +76,7 @@ ${collectPath}
     ${pathFlags.join('|')}) _files; return ;;
     --output) compadd -- table json; return ;;
   esac
-  case "$path" in
+  case "$called" in
 ${cases(commands, (words) => `next=(${words})`)}
   esac
   compadd -- "\${next[@]}"

@@ -17,15 +17,20 @@ export interface NewAccount {
 /** What the serving process does for commands, by name. Input and result cross a socket as JSON. */
 export type ControlHandlers = Readonly<Record<string, (input: unknown) => Promise<unknown>>>
 
-/** The handlers of this release. */
-export function controlHandlers({ db, clock }: { readonly db: Db; readonly clock: Clock }): ControlHandlers {
+/** The handlers of this release. `hostname` is what clients call the registry. */
+export function controlHandlers(parts: {
+  readonly db: Db
+  readonly clock: Clock
+  readonly hostname?: () => string
+}): ControlHandlers {
+  const { db, clock, hostname } = parts
   return {
     ping: async () => ({ pid: process.pid }),
     'create-user': async (input) => {
       const account = parseNewAccount(input)
       const local = { enabled: true, actor: localActor, address: 'local', nowMs: clock.nowMs() }
       const { name, email } = await db.transaction(createUser, { ...account, ...local })
-      return { name, email }
+      return { name, email, hostname: hostname?.() ?? null }
     },
   }
 }

@@ -32,8 +32,9 @@ export const createUserCommand: Command = {
     const { config } = loadConfig(invocation.config)
     const { password, isGenerated } = await choosePassword(invocation, deps)
     const account = { name, ...(email !== undefined && { email }), passwordHash: await hashPassword(password) }
-    await create(config, account, deps)
-    deps.stdout.write(report(config, account, isGenerated ? password : undefined, invocation.output))
+    const hostname = await create(config, account, deps)
+    const told = isGenerated ? password : undefined
+    deps.stdout.write(report({ account, hostname, password: told }, invocation.output))
     return exitCodes.fine
   },
 }
@@ -45,7 +46,7 @@ async function choosePassword(
   const [isGenerated, fromInput] = [switches.has('generate'), switches.has('password-stdin')]
   if (isGenerated && fromInput)
     throw new UsageError('--generate and --password-stdin exclude each other. Keep one of them.')
-  if (isGenerated) return { password: randomBytes(18).toString('base64url'), isGenerated }
+  if (isGenerated) return { password: randomBytes(16).toString('hex'), isGenerated }
   if (fromInput) {
     const [password = ''] = (await readAll(deps.stdin, 64 * 1024)).split(/\r?\n/, 1)
     if (password === '') throw new CommandError('Standard input held no password. Write it into the first line.')
@@ -60,12 +61,12 @@ async function choosePassword(
   return { password, isGenerated }
 }
 
-/** Only the hash leaves this process. */
-async function create(config: Config, account: NewAccount, deps: CliDeps): Promise<void> {
+/** Only the hash leaves this process. Returns what clients call the registry, as far as that can be known. */
+async function create(config: Config, account: NewAccount, deps: CliDeps): Promise<string | undefined> {
   const { database } = config
   if (database.kind === 'sqlite') {
     const answer = await callControl(controlSocketPath(config.dataDir), 'create-user', account)
-    if (answer.state === 'answered') return
+    if (answer.state === 'answered') return hostnameOf(answer.result) ?? configuredHostname(config)
     if (!existsSync(database.path)) deps.stderr.write(`There was no database at ${database.path}: a new one is made.\n`)
   }
   const db = await deps.openDatabase(config)
@@ -80,20 +81,33 @@ async function create(config: Config, account: NewAccount, deps: CliDeps): Promi
   } finally {
     await db.close()
   }
+  return configuredHostname(config)
 }
 
-function report(
-  config: Config,
-  { name, email }: NewAccount,
-  password: string | undefined,
-  output: Invocation['output'],
-): string {
+/** With port 0 nobody knows the address before the start. */
+function configuredHostname({ server }: Config): string | undefined {
+  return server.listenPort === 0 ? undefined : server.hostname
+}
+
+function hostnameOf(result: unknown): string | undefined {
+  const hostname: unknown = typeof result === 'object' && result !== null ? Reflect.get(result, 'hostname') : undefined
+  return typeof hostname === 'string' ? hostname : undefined
+}
+
+interface Created {
+  readonly account: NewAccount
+  readonly hostname: string | undefined
+  /** Only a generated one is told. */
+  readonly password: string | undefined
+}
+
+function report({ account, hostname, password }: Created, output: Invocation['output']): string {
+  const { name, email } = account
   if (output === 'json') {
     const made = { name, email: email ?? null, ...(password !== undefined && { password }) }
     return `${JSON.stringify(made, undefined, 2)}\n`
   }
   const secret = password === undefined ? '' : `Password: ${password}\nIt is shown only now.\n`
-  // With port 0 nobody knows the address before the start.
-  const login = config.server.listenPort === 0 ? '' : `Sign in: docker login ${config.server.hostname} -u ${name}\n`
+  const login = hostname === undefined ? '' : `Sign in: docker login ${hostname} -u ${name}\n`
   return `Created the user ${name}.\n${secret}${login}`
 }

@@ -195,8 +195,8 @@ describe('the report', () => {
 
   test('has a line for every check, also for those that found nothing', () => {
     const { text } = fsckCommand(reportOf())
-    for (const [check, rule] of Object.entries(checks))
-      assert.match(text, new RegExp(`^${check} +0  ${RegExp.escape(rule)}$`, 'm'))
+    const lines = text.split('\n').map((line) => line.replaceAll(/ +/g, ' '))
+    for (const [check, rule] of Object.entries(checks)) assert.ok(lines.includes(`${check} 0 ${rule}`), check)
   })
 })
 

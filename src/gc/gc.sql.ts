@@ -84,10 +84,13 @@ export async function removeManifests(tx: Tx, ids: readonly number[]): Promise<v
   await tx.run(sql`delete from manifest where id ${tx.dialect.anyOf(ids)}`)
 }
 
-/** Puts a review on manifests that have none, for those that lost an index or a subject. */
+/**
+ * Puts a review on manifests that have none, for those that lost an index or a subject. Waits for each row, also for one
+ * that has a lease: another collector may still see the holder that is going and be about to end that lease.
+ */
 export async function reviewManifests(tx: Tx, ids: readonly number[], atMs: number): Promise<void> {
   await tx.run(sql`
-    update manifest set leased_until_ms = ${atMs} where id ${tx.dialect.anyOf(ids)} and leased_until_ms is null`)
+    update manifest set leased_until_ms = coalesce(leased_until_ms, ${atMs}) where id ${tx.dialect.anyOf(ids)}`)
 }
 
 export async function reviewReferrers(
@@ -97,8 +100,8 @@ export async function reviewReferrers(
   atMs: number,
 ): Promise<void> {
   await tx.run(sql`
-    update manifest set leased_until_ms = ${atMs}
-     where repository_id = ${repositoryId} and subject_digest ${tx.dialect.anyOf(digests)} and leased_until_ms is null`)
+    update manifest set leased_until_ms = coalesce(leased_until_ms, ${atMs})
+     where repository_id = ${repositoryId} and subject_digest ${tx.dialect.anyOf(digests)}`)
 }
 
 /** Leaves a lease on links that have just lost an edge, so that the next push can take them over. */
@@ -109,9 +112,8 @@ export async function leaseLinks(
   untilMs: number,
 ): Promise<void> {
   await tx.run(sql`
-    update repository_blob set leased_until_ms = ${untilMs}
-     where repository_id = ${repositoryId} and blob_id ${tx.dialect.anyOf(blobIds)}
-       and (leased_until_ms is null or leased_until_ms < ${untilMs})`)
+    update repository_blob set leased_until_ms = case when leased_until_ms > ${untilMs} then leased_until_ms else ${untilMs} end
+     where repository_id = ${repositoryId} and blob_id ${tx.dialect.anyOf(blobIds)}`)
 }
 
 export interface Link {

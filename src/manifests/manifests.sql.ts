@@ -81,11 +81,15 @@ export async function updateDeleted(tx: Tx, id: number, nowMs: number): Promise<
   await tx.run(sql`update manifest set deleted_ms = ${nowMs} where id = ${id} and deleted_ms is null`)
 }
 
-/** Makes the collector look not before `leasedUntilMs`; a lease is never shortened. */
+/**
+ * Makes the collector look not before `leasedUntilMs`; a lease is never shortened. The old lease is asked for outside the
+ * condition, so that the row is waited for: a collector that is ending the lease right now must not have the last word.
+ */
 export async function prolongManifests(tx: Tx, ids: readonly number[], leasedUntilMs: number): Promise<void> {
   await tx.run(sql`
-    update manifest set leased_until_ms = ${leasedUntilMs}
-     where id ${tx.dialect.anyOf(ids)} and (leased_until_ms is null or leased_until_ms < ${leasedUntilMs})`)
+    update manifest set leased_until_ms = case when leased_until_ms > ${leasedUntilMs} then leased_until_ms
+                                               else ${leasedUntilMs} end
+     where id ${tx.dialect.anyOf(ids)}`)
 }
 
 export function holdChildren(
@@ -158,6 +162,20 @@ export async function adoptByAbsentEdges(
   return tx.run(sql`
     update manifest_edge set child_id = ${manifestId}
      where repository_id = ${repositoryId} and digest = ${digest} and role = 'child' and child_id is null`)
+}
+
+/** Which of the manifests an index names without holding them. */
+export function selectLateChildren(
+  tx: Tx,
+  ids: readonly number[],
+): Promise<{ id: number; repositoryId: number; digest: string }[]> {
+  return tx.all(sql`
+    select distinct m.id, m.repository_id as "repositoryId", m.digest
+      from manifest m
+      join manifest_edge e on e.repository_id = m.repository_id and e.digest = m.digest
+                          and e.role = 'child' and e.child_id is null
+     where m.id ${tx.dialect.anyOf(ids)}
+     order by m.id`)
 }
 
 /** Indexes that hold the manifest and are served now. */

@@ -14,6 +14,7 @@ import {
   lockManifest,
   type ManifestRow,
   prolongManifests,
+  selectLateChildren,
   selectLiveParents,
   selectManifest,
   selectTaggedManifest,
@@ -99,7 +100,11 @@ async function acceptAgain(tx: Tx, input: AcceptManifest): Promise<{ id: number;
       `These bytes are stored as ${known.mediaType}; a digest has one media type for ever.`,
     )
   }
-  if (known.deletedMs !== null) await undeleteManifest(tx, known.id)
+  if (known.deletedMs !== null) {
+    // What an index holds may have been deleted after it: it must not be served again without.
+    await resolveChildren(tx, input)
+    await undeleteManifest(tx, known.id)
+  }
   if (input.leasedUntilMs !== null) await prolongManifests(tx, [known.id], input.leasedUntilMs)
   return { id: known.id, isNew: false }
 }
@@ -158,6 +163,12 @@ export async function lockForDelete(tx: Tx, input: { repositoryId: number; diges
   return { id: row.id }
 }
 
+/** Locks a manifest; false when it is not served by digest (any more). */
+export async function lockIfServed(tx: Tx, input: { repositoryId: number; digest: Digest }): Promise<boolean> {
+  const row = await lockManifest(tx, input.repositoryId, input.digest)
+  return row !== undefined && row.deletedMs === null
+}
+
 const PARENTS_SHOWN = 10
 
 /** Digests of served indexes that hold the manifest, a few at most. */
@@ -169,6 +180,16 @@ export async function listLiveParents(tx: Tx, manifestId: number): Promise<strin
 export async function markDeleted(tx: Tx, input: { id: number; nowMs: number; reviewMs: number }): Promise<void> {
   await updateDeleted(tx, input.id, input.nowMs)
   await prolongManifests(tx, [input.id], input.reviewMs)
+}
+
+/**
+ * Lets sparse indexes hold what they name: an index and its child that were pushed at the same moment did not see each
+ * other. The caller has locked the manifests.
+ */
+export async function adoptLateChildren(tx: Tx, ids: readonly number[]): Promise<void> {
+  for (const child of await selectLateChildren(tx, ids)) {
+    await adoptByAbsentEdges(tx, child.repositoryId, child.digest, child.id)
+  }
 }
 
 /** Asks the collector to look at these manifests, not before `reviewMs`. */

@@ -14,12 +14,11 @@ export const catalogRoute = route({
   query: { n: pageSizeParam(1000), last: textParam('The repository after which the page begins') },
   async handle(services, { caller, query }) {
     const { db, config } = services
-    const { publicCatalog } = config.accounts
-    if (caller.accountId === 0 && !publicCatalog) throw refuse('UNAUTHENTICATED')
+    const { publicCatalog, anonymousAccess } = config.accounts
+    if (caller.accountId === 0 && !(publicCatalog && anonymousAccess)) throw refuse('UNAUTHENTICATED')
     await checkSubject(services, caller)
     const { ceiling } = caller
-    if (ceiling !== 'everything' && ceiling.size > 0 && !ceiling.get('registry:catalog')?.has('*'))
-      throw refuse('INSUFFICIENT_SCOPE')
+    if (ceiling !== 'everything' && !ceiling.get('registry:catalog')?.has('*')) throw refuse('INSUFFICIENT_SCOPE')
     const { n } = query
     if (n === 0) return json(200, { repositories: [] })
     const found = await db.read(listCatalog, {

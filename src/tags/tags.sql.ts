@@ -16,6 +16,15 @@ export function selectOpenTag(tx: Tx, repositoryId: number, name: string): Promi
      where t.repository_id = ${repositoryId} and t.name = ${name} and t.end_ms is null`)
 }
 
+/** The same, held against the job that closes expired intervals. */
+export function lockOpenTag(tx: Tx, repositoryId: number, name: string): Promise<OpenTag | undefined> {
+  return tx.first(sql`
+    select t.id, t.manifest_id as "manifestId", m.digest, t.start_ms as "startMs", t.expires_ms as "expiresMs"
+      from tag t join manifest m on m.id = t.manifest_id
+     where t.repository_id = ${repositoryId} and t.name = ${name} and t.end_ms is null ${tx.dialect.forUpdate('t')}`)
+}
+
+/** Begins at `nowMs`, or when the interval before it ended if some clock was ahead of ours: intervals never overlap. */
 export async function insertTag(
   tx: Tx,
   row: {
@@ -23,13 +32,17 @@ export async function insertTag(
     repositoryId: number
     name: string
     manifestId: number
-    startMs: number
+    nowMs: number
     expiresMs: number | null
   },
 ): Promise<void> {
   await tx.run(sql`
     insert into tag (namespace_id, repository_id, name, manifest_id, start_ms, expires_ms)
-    values (${row.namespaceId}, ${row.repositoryId}, ${row.name}, ${row.manifestId}, ${row.startMs}, ${row.expiresMs})`)
+    values (${row.namespaceId}, ${row.repositoryId}, ${row.name}, ${row.manifestId},
+            (select case when max(last.end_ms) > ${row.nowMs} then max(last.end_ms) else ${row.nowMs} end
+               from (select end_ms from tag where repository_id = ${row.repositoryId} and name = ${row.name}
+                      order by id desc limit 1) last),
+            ${row.expiresMs})`)
 }
 
 export async function closeTag(tx: Tx, id: number, endMs: number): Promise<void> {

@@ -1,6 +1,6 @@
 import { type Actor, recordEvent } from '../audit/audit.ts'
 import type { Tx } from '../db/db.ts'
-import { getManifestForTag, listLiveParents, lockForDelete, markDeleted } from '../manifests/manifests.ts'
+import { getManifestForTag, listLiveParents, lockForDelete, lockIfServed, markDeleted } from '../manifests/manifests.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { TagName } from '../oci/reference.ts'
 import { refuse } from '../platform/errors.ts'
@@ -8,6 +8,7 @@ import { holdForWrite } from '../repositories/repositories.ts'
 import {
   closeTag,
   insertTag,
+  lockOpenTag,
   type OpenTag,
   selectEndedTag,
   selectLiveTagNames,
@@ -48,7 +49,7 @@ export async function moveTag(tx: Tx, input: MoveTag): Promise<MoveOutcome> {
   const manifest = await getManifestForTag(tx, { repositoryId: repository.id, digest: target })
   // A row lock's waiters wake to a closed row and cannot see the interval that replaced it.
   await tx.lock(tagKey(repository.id, tag))
-  const open = await selectOpenTag(tx, repository.id, tag)
+  const open = await lockOpenTag(tx, repository.id, tag)
   const current = open && isLive(open, nowMs) ? open : undefined
   checkExpected(input, current)
   if (current?.manifestId === manifest.id) {
@@ -63,7 +64,7 @@ export async function moveTag(tx: Tx, input: MoveTag): Promise<MoveOutcome> {
     repositoryId: repository.id,
     name: tag,
     manifestId: manifest.id,
-    startMs: Math.max(nowMs, open?.startMs ?? 0),
+    nowMs,
     expiresMs: input.expiresMs,
   })
   return current ? 'moved' : 'created'
@@ -109,10 +110,11 @@ export async function deleteTag(tx: Tx, input: TagWrite & { tag: TagName; expect
   const seen = await selectOpenTag(tx, repository.id, tag)
   if (seen === undefined || !isLive(seen, nowMs)) throw refuse('MANIFEST_UNKNOWN', { reference: tag })
   // Manifest before tag name: the order in which pushes lock them. What was seen may have moved while we waited.
-  await lockForDelete(tx, { repositoryId: repository.id, digest: seen.digest as Digest })
+  const isServed = await lockIfServed(tx, { repositoryId: repository.id, digest: seen.digest as Digest })
   await tx.lock(tagKey(repository.id, tag))
-  const open = await selectOpenTag(tx, repository.id, tag)
+  const open = await lockOpenTag(tx, repository.id, tag)
   if (open?.id !== seen.id) throw Object.assign(new Error('The tag moved meanwhile'), { code: '40001' })
+  if (!isServed) throw refuse('MANIFEST_UNKNOWN', { reference: tag })
   checkExpected(input, open)
   await closeTag(tx, open.id, Math.max(nowMs, open.startMs))
   await stopServingIfUnnamed(tx, repository.id, open.manifestId, nowMs)
@@ -130,16 +132,18 @@ export async function deleteManifest(tx: Tx, input: TagWrite & { digest: Digest;
   const parents = await listLiveParents(tx, manifest.id)
   if (parents.length > 0) throw refuse('MANIFEST_REFERENCED', { digest: input.digest, parents })
   const tags = await selectOpenTagsOfManifest(tx, repository.id, manifest.id)
+  const ended: string[] = []
   for (const tag of tags) {
     await tx.lock(tagKey(repository.id, tag.name))
-    const open = await selectOpenTag(tx, repository.id, tag.name)
+    const open = await lockOpenTag(tx, repository.id, tag.name)
+    // It was moved away or has expired while we waited.
     if (open?.id !== tag.id) continue
-    const wasLive = isLive(open, nowMs)
     await closeTag(tx, open.id, endOf(open, nowMs))
-    if (wasLive) await recordDeletion(tx, input, tag.name, input.digest)
+    if (isLive(open, nowMs)) ended.push(tag.name)
   }
   await markDeleted(tx, { id: manifest.id, nowMs, reviewMs: nowMs + input.graceMs })
-  if (tags.length > 0) return
+  for (const tag of ended) await recordDeletion(tx, input, tag, input.digest)
+  if (ended.length > 0) return
   await recordEvent(tx, {
     kind: 'delete_manifest',
     namespaceId: repository.namespaceId,

@@ -4,7 +4,6 @@
  *   npm run bench                              all rows, five rounds
  *   npm run bench -- get-manifest push-1m      some rows
  *   npm run bench -- --rounds 3 --quick        a look whether everything runs, not numbers
- *   npm run bench -- --priority                before all else on a machine that is busy with other things; as root
  *   npm run bench -- --dir DIR --seed 7        data on another file system; the same draws again
  *
  * Prints a table of medians with what is required, and writes every sample to test-results/bench-<time>.json. It ends
@@ -61,7 +60,6 @@ function readOptions() {
     options: {
       rounds: { type: 'string', default: '5' },
       quick: { type: 'boolean', default: false },
-      priority: { type: 'boolean', default: false },
       seed: { type: 'string' },
       dir: { type: 'string', default: tmpdir() },
     },
@@ -74,7 +72,6 @@ function readOptions() {
   const unknown = positionals.filter((name) => !rows.some((row) => row.name === name))
   if (unknown.length > 0)
     throw new Error(`There is no row ${unknown.join(', ')}; there are: ${rows.map((row) => row.name).join(', ')}`)
-  if (values.priority) process.env['BENCH_PRIORITY'] = '1'
   const chosen = positionals.length === 0 ? rows : rows.filter((row) => positionals.includes(row.name))
   return { rounds, seed, quick: values.quick, dir: values.dir, chosen }
 }

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { readFile, truncate, unlink, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
 import pg from 'pg'
 import type { Check, Finding, Severity } from '../../src/fsck/finding.ts'
 import { fsck } from '../../src/fsck/fsck.ts'
@@ -27,23 +27,27 @@ const HOUR_MS = 3_600_000
 interface Vandal {
   all(query: string): Promise<Record<string, unknown>[]>
   run(query: string): Promise<void>
+  close(): Promise<void>
 }
 
-async function openVandal(t: TestContext, registry: TestRegistry): Promise<Vandal> {
+async function openVandal(registry: TestRegistry): Promise<Vandal> {
   const { database } = registry.server.services.config
   if (database.kind === 'sqlite') {
     const raw = new DatabaseSync(database.path, { enableForeignKeyConstraints: false, timeout: 10_000 })
     raw.exec('pragma ignore_check_constraints = on')
-    t.after(() => raw.close())
-    return { all: async (query) => raw.prepare(query).all(), run: async (query) => raw.exec(query) }
+    return {
+      all: async (query) => raw.prepare(query).all(),
+      run: async (query) => raw.exec(query),
+      close: async () => raw.close(),
+    }
   }
   const raw = new pg.Client({ connectionString: database.url.reveal() })
   await raw.connect()
-  t.after(() => raw.end())
   await raw.query('set session_replication_role = replica')
   return {
     all: async (query) => (await raw.query(query)).rows,
     run: async (query) => void (await raw.query(query)),
+    close: () => raw.end(),
   }
 }
 
@@ -531,11 +535,16 @@ forEachDatabase((database) => {
   test('every kind of damage is found, and nothing else with it', async (t) => {
     const registry = await startRegistry(t, { database, config: { registry: { sparseIndex: true } } })
     await registry.addUser('other')
-    const patient = new Patient(registry, await openVandal(t, registry))
+    const vandal = await openVandal(registry)
+    const patient = new Patient(registry, vandal)
     await patient.pushed('v1')
     assert.deepEqual((await check(registry)).findings, [])
     const done: { damage: Damage; subject: string }[] = []
-    for (const damage of damages) done.push({ damage, subject: await damage.damage(patient) })
+    try {
+      for (const damage of damages) done.push({ damage, subject: await damage.damage(patient) })
+    } finally {
+      await vandal.close()
+    }
 
     const report = await check(registry)
     for (const { damage, subject } of done) {

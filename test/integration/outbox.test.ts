@@ -3,6 +3,7 @@ import { describe, test } from 'node:test'
 import { type AuditEvent, recordEvent } from '../../src/audit/audit.ts'
 import type { Db } from '../../src/db/db.ts'
 import { sql } from '../../src/db/sql.ts'
+import { selectDeadOutbox, selectDueOutbox, selectFirstOfKey, selectInterested } from '../../src/outbox/outbox.sql.ts'
 import {
   claimOutbox,
   deleteSubscription,
@@ -13,6 +14,7 @@ import {
 } from '../../src/outbox/outbox.ts'
 import { forEachDatabase } from '../support/databases.ts'
 import { makeRepositories } from '../support/fixtures.ts'
+import { planOf } from '../support/plans.ts'
 
 const START_MS = 1_800_000_000_000
 const CLAIM_MS = 30_000
@@ -293,5 +295,15 @@ forEachDatabase((database) => {
       assert.equal(await db.transaction(deleteSubscription, { id }), 'done')
       assert.equal((await outbox.claimOne()).subscriptionId, all)
     })
+  })
+
+  test('the outbox and its subscriptions are read by their indexes, however much is waiting', async (t) => {
+    const db = await database.open(t)
+    const due = await planOf(db, (tx) => selectDueOutbox(tx, { consumer: 'webhooks', nowMs: START_MS, limit: 10 }))
+    assert.match(due, /outbox_due/)
+    assert.doesNotMatch(due, /TEMP B-TREE|Sort/)
+    assert.match(await planOf(db, (tx) => selectFirstOfKey(tx, 'webhooks', 'r:1')), /outbox_order/)
+    assert.match(await planOf(db, (tx) => selectDeadOutbox(tx, 'webhooks', 0, 10)), /outbox_dead/)
+    assert.match(await planOf(db, (tx) => selectInterested(tx, 'push_repo', 1)), /subscription_kind/)
   })
 })

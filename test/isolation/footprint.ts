@@ -29,6 +29,9 @@ export const ADVISORY: Footprint = {
   ends: false,
 }
 
+/** Rows are only added and have no key of their own that could collide: writers of it do not meet. */
+const LOGS = new Set(['audit_entry'])
+
 /** Coarse on purpose: whole tables. Reads the statement as written in `*.sql.ts`: lower case, no quoted names. */
 export function footprintOf(text: string, keys: ForeignKeys): Footprint {
   const reads = new Set<string>()
@@ -46,7 +49,7 @@ export function footprintOf(text: string, keys: ForeignKeys): Footprint {
   for (const [, verb = '', table = ''] of text.matchAll(/\b(insert into|(?<!do |for )update|delete from)\s+(\w+)/g)) {
     reads.add(table)
     changes.add(table)
-    hold(table, 'exclusive')
+    hold(table, LOGS.has(table) ? 'share' : 'exclusive')
     const others = (verb === 'delete from' ? keys.children : keys.parents).get(table) ?? []
     for (const other of others) hold(other, 'share')
   }

@@ -18,6 +18,7 @@ import {
   listDueManifests,
   listPastTags,
 } from '../../src/gc/gc.ts'
+import { findManifest } from '../../src/manifests/manifests.ts'
 import { pushManifest } from '../../src/tags/push.ts'
 import { deleteManifest, deleteTag } from '../../src/tags/tags.ts'
 import type { Arena } from './arena.ts'
@@ -115,6 +116,15 @@ export const deleteDigest =
   (perform) =>
     perform(deleteManifest, { ...write, repository: A, digest: what.digest, graceMs: GRACE_MS })
 
+/** One session that does several things. */
+export const inTurn =
+  (...programs: readonly Program[]): Program =>
+  async (perform) => {
+    const outcomes: unknown[] = []
+    for (const program of programs) outcomes.push((await program(perform)) ?? 'done')
+    return outcomes
+  }
+
 export const deleteLayer: Program = (perform) =>
   perform(deleteBlobIn, { ...write, repository: A, digest: layer.digest })
 
@@ -147,6 +157,14 @@ export async function deleteDoomed(arena: Arena, perform: Perform, nowMs: number
 
 export const tagForgetter: Program = (perform) => forgetPast(perform, NOW)
 export const manifestCollector: Program = async (perform) => void (await reviewManifests(perform, NOW, GRACE_MS))
+/** Two collectors may have taken different manifests out of the same queue. */
+export const collectorOf =
+  (what: Pushed, nowMs = NOW): Program =>
+  async (perform) => {
+    const found = await perform(findManifest, { repositoryId: A.id, digest: what.digest })
+    if (found !== undefined) await perform(collectManifests, { ids: [found.id], nowMs, graceMs: GRACE_MS })
+  }
+
 export const linkCollector: Program = (perform) => reviewLinks(perform, NOW)
 export const blobCollector =
   (arena: Arena): Program =>

@@ -8,11 +8,14 @@ const t0 = performance.now()
 
 const groups: [string, any, any][] = [
  ['condemned', st.condemned, { upA: ops.upload(arena, ops.A,'aa'), upB: ops.upload(arena, ops.B,'bb'), blobs: ops.blobCollector(arena) }],
- ['expiring', st.expiring, { pushSame: ops.push(image,'v1'), pushOther: ops.push(otherImage,'v1'), untag: ops.untag('v1'), expire: ops.expireTags(NOW+5), forget: ops.tagForgetter, delOther: ops.deleteDigest(otherImage), del: ops.deleteDigest(image)}],
- ['tree', st.tree, { collect: ops.manifestCollector, pushImage: ops.push(image,'v1'), pushIndex: ops.push(index,'v1'), push2: ops.push(secondIndex, 'v2'), delIndex: ops.deleteDigest(index), delImage: ops.deleteDigest(image), pushRef: ops.push(referrer) }],
- ['untagged', st.untagged, { collect: ops.manifestCollector, links: ops.linkCollector, pushV1: ops.push(image,'v1'), pushDigest: ops.push(image), pushIndex: ops.push(index,'v2'), untag: ops.untag('v1'), del: ops.deleteDigest(image), delOther: ops.deleteDigest(otherImage), delLayer: ops.deleteLayer, mount: ops.mount, upA: ops.upload(arena, ops.A, 'aa'), head: ops.head, forget: ops.tagForgetter }],
+ ['expiring', st.expiring, { pushSame: ops.push(image,'v1'), pushOther: ops.push(otherImage,'v1'), untag: ops.untag('v1'), expire: ops.expireTags(NOW+5), forget: ops.tagForgetter, delOther: ops.deleteDigest(otherImage), del: ops.deleteDigest(image), seq: ops.inTurn(ops.push(otherImage,'v1'), ops.deleteDigest(image))}],
+ ['past', st.past, {forget: ops.tagForgetter, collect: ops.collectorOf(otherImage, NOW), collectL: ops.collectorOf(otherImage, NOW+5), push: ops.push(otherImage), pushV: ops.push(otherImage,'v1')}],
+ ['tree', st.tree, { collect: ops.manifestCollector, colIndex: ops.collectorOf(index), colImage: ops.collectorOf(image), colRef: ops.collectorOf(referrer), pushImage: ops.push(image,'v1'), pushIndex: ops.push(index,'v1'), push2: ops.push(secondIndex, 'v2'), delIndex: ops.deleteDigest(index), delImage: ops.deleteDigest(image), pushRef: ops.push(referrer) }],
+ ['sparse', st.uploaded, {pushI: ops.push(index,'v2',{sparse:true}), pushM: ops.push(image), pushMV: ops.push(image,'v1')}],
+ ['untagged', st.untagged, { pushV1: ops.push(image,'v1'), delOther: ops.deleteDigest(otherImage), untag: ops.untag('v1'), pushIndex: ops.push(index,'v2')}],
 ]
-for (const [name, state, list] of groups) {
+const only = process.argv[3]; for (const [name, state, list] of groups) {
+if (only && only !== name) continue
 await arena.prepare(state)
 const e = Object.entries(list) as any[]
 for (let i=0;i<e.length;i++) for (let j=i;j<e.length;j++) {

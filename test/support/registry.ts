@@ -71,7 +71,8 @@ export class TestRegistry {
     const postgres = options.database?.name === 'postgres' ? await createDatabase(await testPostgresUrl()) : undefined
     const config = configFor(dir, postgres, options.config ?? {})
     const clock = new TestClock()
-    const log = options.log ?? (process.env['LONGSHORE_TEST_LOG'] ? openLog({ level: 'debug', format: 'text' }) : silentLog)
+    const log =
+      options.log ?? (process.env['LONGSHORE_TEST_LOG'] ? openLog({ level: 'debug', format: 'text' }) : silentLog)
     const server = await startServer(config, { clock, log })
     const registry = new TestRegistry(dir, config, clock, log, server)
     t.after(async () => {

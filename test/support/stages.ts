@@ -52,6 +52,7 @@ export const stages: readonly Stage[] = [
   inFolder('property'),
   // Clients keep their state in places of the machine, and a crash sweep measures what others would disturb.
   { ...inFolder('clients'), concurrency: 1, timeoutMs: 300_000 },
+  { ...inFolder('e2e'), concurrency: 1, needsPostgres: false },
   { ...inFolder('crash'), concurrency: 1, timeoutMs: 300_000 },
 ]
 

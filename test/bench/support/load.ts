@@ -1,8 +1,7 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
 import type { Job, LoadResult, PushJob, RequestsJob } from '../load/job.ts'
-import { cpuSeconds, pin, settle, withPriority } from './process.ts'
+import { cpuSeconds, machineBusySeconds, pin, settle } from './process.ts'
 import type { Sample } from './row.ts'
 import type { Subject } from './subject.ts'
 
@@ -21,6 +20,8 @@ export interface LoadOptions {
 export interface LoadOutcome {
   readonly result: LoadResult
   readonly serverCpuSeconds: number
+  /** Cores that neither server nor generator used while they ran. */
+  readonly foreignCores: number
 }
 
 /**
@@ -28,8 +29,7 @@ export interface LoadOutcome {
  * @throws Error when an answer was not the expected one: such a number is worth nothing.
  */
 export async function runLoad({ subject, authorization, job, oneCore, around }: LoadOptions): Promise<LoadOutcome> {
-  const [command, args] = withPriority(process.execPath, [fileURLToPath(new URL('../load.ts', import.meta.url))])
-  const child = spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], serialization: 'json' })
+  const child = fork(new URL('../load.ts', import.meta.url))
   try {
     const whole = { ...job, host: subject.host, port: subject.port, authorization } as Job
     child.send(whole)
@@ -38,16 +38,18 @@ export async function runLoad({ subject, authorization, job, oneCore, around }: 
     if (child.pid !== undefined) await pin(child.pid, oneCore ? 'client' : 'all')
     await around?.before()
     const before = cpuSeconds(subject.pid)
+    const busyBefore = machineBusySeconds()
     child.send({ go: true })
     const { result } = (await messageOf(child)) as { result: LoadResult }
     await around?.after()
+    const others = machineBusySeconds() - busyBefore - result.clientCpuSeconds - (cpuSeconds(subject.pid) - before)
     await settle(subject.pid)
     const serverCpuSeconds = cpuSeconds(subject.pid) - before
     if (result.wrong > 0)
       throw new Error(
         `${subject.side}: ${result.wrong} of ${result.count} answers were wrong, first: ${result.firstWrong}`,
       )
-    return { result, serverCpuSeconds }
+    return { result, serverCpuSeconds, foreignCores: others / result.seconds }
   } finally {
     child.kill()
     await pin(subject.pid, 'all').catch(() => undefined)
@@ -64,23 +66,26 @@ async function messageOf(child: ChildProcess): Promise<unknown> {
 }
 
 /** A run whose unit of work is a request. `client` is the share of a core that the generator used: 0.9 binds the row. */
-export function sampleOfRequests({ result, serverCpuSeconds }: LoadOutcome): Sample {
+export function sampleOfRequests(outcome: LoadOutcome): Sample {
+  const { result, serverCpuSeconds } = outcome
   return {
     rate: result.count / result.seconds,
     cpu: (serverCpuSeconds * 1e6) / result.count,
-    ...commonOf(result),
+    ...commonOf(outcome),
   }
 }
 
 /** A run whose unit of work is bytes. */
-export function sampleOfBytes({ result, serverCpuSeconds }: LoadOutcome): Sample {
+export function sampleOfBytes(outcome: LoadOutcome): Sample {
+  const { result, serverCpuSeconds } = outcome
   return {
     rate: result.bytes / 2 ** 20 / result.seconds,
     cpu: serverCpuSeconds / (result.bytes / 2 ** 30),
-    ...commonOf(result),
+    ...commonOf(outcome),
   }
 }
 
-function commonOf({ p50Ms, p99Ms, clientCpuSeconds, seconds }: LoadResult): Sample {
-  return { p50: p50Ms, p99: p99Ms, client: clientCpuSeconds / seconds }
+function commonOf({ result, foreignCores }: LoadOutcome): Sample {
+  const { p50Ms, p99Ms, clientCpuSeconds, seconds } = result
+  return { p50: p50Ms, p99: p99Ms, client: clientCpuSeconds / seconds, foreign: foreignCores }
 }

@@ -32,7 +32,7 @@ export async function startOurs({ dir, config = {} }: OurOptions): Promise<OurSu
   const server = new ServerProcess({
     command: process.execPath,
     args: [
-      process.env['BENCH_MAIN'] ?? join(root, 'src/main.ts'),
+      join(root, 'src/main.ts'),
       'serve',
       ...['--config', join(dir, 'config.yaml'), '--data', data],
       ...['--listen', `127.0.0.1:${port}`, '--metrics', `127.0.0.1:${metricsPort}`],

@@ -25,14 +25,6 @@ export function rssMiB(pid: number, which: 'now' | 'peak' = 'now'): number {
   return Number(line?.[1] ?? Number.NaN) / 1024
 }
 
-/**
- * A command that runs before everything else on the machine if BENCH_PRIORITY is set (by `--priority`, which only root may
- * use). The process keeps its pid: nice becomes the program.
- */
-export function withPriority(command: string, args: readonly string[]): [string, string[]] {
-  return process.env['BENCH_PRIORITY'] === undefined ? [command, [...args]] : ['nice', ['-n', '-20', command, ...args]]
-}
-
 export type Cores = 'server' | 'client' | 'all'
 
 /** Moves a running process with all its threads. With a single core there is nothing to choose. */
@@ -50,6 +42,13 @@ export async function settle(pid: number): Promise<void> {
     await sleep(200)
     if (cpuSeconds(pid) - before < 0.015) return
   }
+}
+
+/** Processor seconds that the whole machine has been busy, whoever it worked for. */
+export function machineBusySeconds(): number {
+  const [, user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] =
+    readFileSync('/proc/stat', 'utf8').split('\n', 1)[0]?.split(/\s+/).map(Number) ?? []
+  return (user + nice + system + irq + softirq + steal) / TICKS_PER_SECOND
 }
 
 /** The load average over one minute. */

@@ -15,6 +15,9 @@ interface Line {
 /** The share of a core from which on the load generator, and not the server, sets the pace. */
 const CLIENT_BOUND = 0.9
 
+/** Cores that other programs took; from here on times of the wall say more about them than about a registry. */
+const NOISY = 0.2
+
 /** One row as a table in Markdown, which a terminal can show too. */
 export function tableOf(result: RowResult): string {
   const { row, failure } = result
@@ -66,7 +69,10 @@ function notesOf({ samples, load }: RowResult): string {
   const bound = (['peer', 'ours'] as const).filter(
     (side) => median(samples[side].map((sample) => sample['client'] ?? 0)) >= CLIENT_BOUND,
   )
+  const foreign = median([...samples.peer, ...samples.ours].map((sample) => sample['foreign'] ?? 0))
+  const noise = `Other programs took ${figure(foreign)} cores meanwhile: trust the CPU, not rates and milliseconds.`
   const notes = [
+    ...(foreign > NOISY ? [noise] : []),
     ...bound.map((side) => `Client-bound on the side of ${side}: the server could answer faster than it was asked.`),
     `Load average ${load.before} before, ${load.after} after.`,
   ]

@@ -5,7 +5,6 @@ import { readFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { withPriority } from './process.ts'
 import type { Side } from './row.ts'
 
 /** A registry that runs beside us, whichever it is. */
@@ -53,7 +52,7 @@ export class ServerProcess {
     const log = createWriteStream(logFile, { flags: 'a' })
     await once(log, 'open')
     const startedMs = performance.now()
-    const child = spawn(...withPriority(command, args), { env, stdio: ['ignore', log, log] })
+    const child = spawn(command, args, { env, stdio: ['ignore', log, log] })
     this.#child = child
     let ended: string | undefined
     child.once('error', (error) => {

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ACCEPT } from '../load/job.ts'
-import { cpuSeconds, pin, settle, withPriority } from './process.ts'
+import { cpuSeconds, machineBusySeconds, pin, settle } from './process.ts'
 import type { Sample } from './row.ts'
 import type { Subject } from './subject.ts'
 
@@ -31,30 +31,31 @@ export async function runWrk(options: WrkOptions): Promise<Sample> {
   await pin(subject.pid, 'server')
   try {
     const before = cpuSeconds(subject.pid)
+    const busyBefore = machineBusySeconds()
     const startedMs = performance.now()
     const { stdout, clientCpu } = await runProgram('wrk', args)
     const elapsed = (performance.now() - startedMs) / 1000
+    const others = machineBusySeconds() - busyBefore - clientCpu - (cpuSeconds(subject.pid) - before)
     await settle(subject.pid)
     const serverCpu = cpuSeconds(subject.pid) - before
-    return sampleOf(stdout, { subject, serverCpu, client: clientCpu / elapsed })
+    return { ...sampleOf(stdout, subject, serverCpu), client: clientCpu / elapsed, foreign: others / elapsed }
   } finally {
     await pin(subject.pid, 'all').catch(() => undefined)
   }
 }
 
-function sampleOf(stdout: string, measured: { subject: Subject; serverCpu: number; client: number }): Sample {
+function sampleOf(stdout: string, { side }: Subject, serverCpu: number): Sample {
   const line = /^RESULT (.*)$/m.exec(stdout)?.[1]
   if (line === undefined) throw new Error(`wrk gave no result:\n${stdout}`)
   const result: Record<string, number> = JSON.parse(line)
   const { requests = 0, micros = 1, wrong = 0, failed = 0, p50 = Number.NaN, p99 = Number.NaN } = result
   if (requests === 0 || wrong > 0 || failed > 0)
-    throw new Error(`${measured.subject.side}: ${wrong} wrong answers and ${failed} failures in ${requests} requests`)
+    throw new Error(`${side}: ${wrong} wrong answers and ${failed} failures in ${requests} requests`)
   return {
     rate: requests / (micros / 1e6),
-    cpu: (measured.serverCpu * 1e6) / requests,
+    cpu: (serverCpu * 1e6) / requests,
     p50: p50 / 1000,
     p99: p99 / 1000,
-    client: measured.client,
   }
 }
 
@@ -86,7 +87,7 @@ end
 
 /** Runs a client program pinned to the client's core. @returns what it printed and its processor seconds. */
 async function runProgram(program: string, args: readonly string[]): Promise<{ stdout: string; clientCpu: number }> {
-  const child = spawn(...withPriority(program, args), { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] })
   const chunks: Buffer[] = []
   child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk))
   if (child.pid !== undefined) await pin(child.pid, 'client')
