@@ -13,13 +13,14 @@ import { openControlSocket } from './cli/control.ts'
 import { controlSocketPath } from './cli/control-client.ts'
 import { controlHandlers } from './cli/control-handlers.ts'
 import { processDeps } from './cli/process.ts'
-import type { Db } from './db/db.ts'
+import type { Db, ReadOnlyDb } from './db/db.ts'
 import { openPostgres } from './db/postgres.ts'
-import { openSqlite } from './db/sqlite.ts'
+import { openSqlite, openSqliteToRead } from './db/sqlite.ts'
 import { newCounts } from './gc/collector.job.ts'
 import { ensureSetupSecret } from './identity/first-user.ts'
 import { Identification } from './identity/identity.ts'
 import { JobRunner } from './jobs/runner.ts'
+import { ManifestContents } from './manifests/contents.ts'
 import { foldV2Path } from './oci/name.ts'
 import { type Clock, systemClock } from './platform/clock.ts'
 import type { Config } from './platform/config/config.ts'
@@ -31,7 +32,7 @@ import { type Log, openLog } from './platform/log.ts'
 import { openMetricsServer } from './platform/metrics-server.ts'
 import { RateLimiter } from './platform/rate-limit.ts'
 import { RequestMetrics } from './platform/request-metrics.ts'
-import { answerHotRead, answerUnknown, mountRegistry } from './registry/edge.ts'
+import { answerHotRead, answerUnknown, mountRegistry, replyToBroken } from './registry/edge.ts'
 import type { RegistryServices } from './registry/services.ts'
 import { openFilesystemStore } from './storage/filesystem.ts'
 import { SendBuffers } from './storage/send-buffers.ts'
@@ -57,6 +58,17 @@ export function openDatabase(config: Config): Promise<Db> {
     return openPostgres({ url: database.url.reveal(), modules, poolSize, namedStatements })
   }
   return openSqlite({ path: database.path, modules, modulesUrl: new URL('./transactions.ts', import.meta.url).href })
+}
+
+/** Opens database and stores only to look at them. */
+async function openToRead(config: Config): Promise<{ db: ReadOnlyDb; stores: Map<string, BlobStore> }> {
+  const { database } = config
+  const modulesUrl = new URL('./transactions.ts', import.meta.url).href
+  const db =
+    database.kind === 'postgres'
+      ? await openDatabase(config)
+      : await openSqliteToRead({ path: database.path, modules, modulesUrl })
+  return { db, stores: await openStores(config, openLog(config.log)) }
 }
 
 /** What a test may put in place of the real thing. */
@@ -127,6 +139,7 @@ export async function startServer(config: Config, overrides: Overrides = {}): Pr
     access: new AccessCache(db, epochs),
     epochs,
     pulls,
+    contents: new ManifestContents(db),
     hostname: () => hostname,
   }
   const counts = newCounts()
@@ -148,7 +161,7 @@ export async function startServer(config: Config, overrides: Overrides = {}): Pr
   if (db.exclusive) {
     const control = await openControlSocket({
       path: controlSocketPath(config.dataDir),
-      handlers: controlHandlers({ db, clock }),
+      handlers: controlHandlers({ db, clock, hostname: () => hostname }),
       log,
     })
     opened.defer(() => control.close())
@@ -162,6 +175,7 @@ export async function startServer(config: Config, overrides: Overrides = {}): Pr
     front: (exchange) => answerHotRead(edge, exchange),
     onUnknown: (exchange) =>
       isRegistryPath(exchange) ? answerUnknown(edge, exchange) : answerUnknownPath(api, exchange),
+    replyToBroken,
   })
   opened.defer(() => http.close(config.server.drainMs))
   const api = { ...services, draining: () => draining }
@@ -244,4 +258,4 @@ function observe(metrics: RequestMetrics, { db, pulls }: RegistryServices, count
 }
 
 if (import.meta.main)
-  process.exitCode = await runCommand(process.argv.slice(2), { ...processDeps(), serve, openDatabase })
+  process.exitCode = await runCommand(process.argv.slice(2), { ...processDeps(), serve, openDatabase, openToRead })

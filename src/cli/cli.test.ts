@@ -22,6 +22,7 @@ function terminal(t: TestContext, serve: () => Promise<Serving> = () => Promise.
   const deps: CliDeps = {
     serve,
     openDatabase: () => Promise.reject(new Error('The database was opened')),
+    openToRead: () => Promise.reject(new Error('The database was opened')),
     stdout: { write: (text) => (out.stdout += text) },
     stderr: { write: (text) => (out.stderr += text) },
     stdin: new PassThrough(),

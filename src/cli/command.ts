@@ -1,6 +1,7 @@
-import type { Db } from '../db/db.ts'
+import type { Db, ReadOnlyDb } from '../db/db.ts'
 import type { Config } from '../platform/config/config.ts'
 import type { ConfigInput } from '../platform/config/sources.ts'
+import type { BlobStore } from '../storage/storage.ts'
 
 /** How a process ends. Scripts rely on these. */
 export const exitCodes = {
@@ -40,6 +41,8 @@ export interface CliDeps {
   serve(config: Config, warnings: readonly string[]): Promise<Serving>
   /** Migrated to this release. Refuses a SQLite database that another process serves. */
   openDatabase(config: Config): Promise<Db>
+  /** Database and stores only to be looked at, also beside a process that serves them. */
+  openToRead(config: Config): Promise<{ db: ReadOnlyDb; stores: ReadonlyMap<string, BlobStore> }>
   readonly stdout: Writer
   readonly stderr: Writer
   readonly stdin: Input

@@ -3,6 +3,7 @@ import { type Command, exitCodes } from './command.ts'
 import { completionScript, shells } from './completion.ts'
 import { type CommandResult, configCheck, configExplain, configSchema } from './config.ts'
 import { createUserCommand } from './create-user.ts'
+import { fsckCommand } from './fsck.ts'
 import { commandHelp, overview } from './help.ts'
 import { migrateCommand } from './migrate.ts'
 import { serveCommand } from './serve.ts'
@@ -99,6 +100,7 @@ export const commands: readonly Command[] = [
   serveCommand,
   migrateCommand,
   createUserCommand,
+  fsckCommand,
   checkCommand,
   explainCommand,
   schemaCommand,

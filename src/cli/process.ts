@@ -1,7 +1,7 @@
 import type { CliDeps } from './command.ts'
 
 /** The parts of `CliDeps` that come from the process itself; `main.ts` adds the product. */
-export function processDeps(): Omit<CliDeps, 'serve' | 'openDatabase'> {
+export function processDeps(): Omit<CliDeps, 'serve' | 'openDatabase' | 'openToRead'> {
   const signals = ['SIGINT', 'SIGTERM'] as const
   return {
     stdout: process.stdout,

@@ -64,6 +64,9 @@ export interface Db {
   close(): Promise<void>
 }
 
+/** A database that is only looked at, also beside the process that serves it. */
+export type ReadOnlyDb = Pick<Db, 'scan' | 'verify' | 'close'>
+
 /** The modules whose exported functions may run as transactions, by name: `src/transactions.ts`. */
 export type TransactionModules = Readonly<Record<string, Readonly<Record<string, unknown>>>>
 

@@ -54,6 +54,10 @@ class PostgresDb implements Db {
   readonly #statements = new StatementNames()
   readonly #signals = new Signals()
   #nextReader = 0
+  /** Transactions and scans that have been asked for and not been answered. */
+  #working = 0
+  #whenIdle: (() => void) | undefined
+  #closing = false
 
   constructor(options: PostgresOptions) {
     this.#options = options
@@ -90,12 +94,18 @@ class PostgresDb implements Db {
   }
 
   async scan<I, O>(body: Body<I, O>, input: I): Promise<O> {
-    return this.#inTransaction(this.#scans, 'begin isolation level repeatable read, read only', body, input)
+    const begin = 'begin isolation level repeatable read, read only'
+    return this.#whileOpen(() => this.#inTransaction(this.#scans, begin, body, input))
   }
 
   async transaction<I, O>(body: Body<I, O>, input: I, options: TransactionOptions = {}): Promise<O> {
     if (!this.#names.has(body)) throw new Error('This function is not exported by a module of src/transactions.ts')
     const begin = options.durability === 'relaxed' ? 'begin; set local synchronous_commit = off' : 'begin'
+    return this.#whileOpen(() => this.#untilItFits(begin, body, input))
+  }
+
+  /** Runs the body again when another transaction came between. */
+  async #untilItFits<I, O>(begin: string, body: Body<I, O>, input: I): Promise<O> {
     for (let attempt = 1; ; attempt++) {
       try {
         return await this.#inTransaction(this.#pool, begin, body, input)
@@ -123,8 +133,26 @@ class PostgresDb implements Db {
     }
   }
 
+  /** What was asked for before is still done and answered: a pool that ends leaves those who wait for a connection alone. */
   async close(): Promise<void> {
+    this.#closing = true
+    if (this.#working > 0) {
+      await new Promise<void>((resolve) => {
+        this.#whenIdle = resolve
+      })
+    }
     await Promise.all([this.#pool.end(), this.#scans.end(), ...this.#readers.map((reader) => reader.end())])
+  }
+
+  async #whileOpen<O>(work: () => Promise<O>): Promise<O> {
+    if (this.#closing) throw new Error('The database is closed')
+    this.#working++
+    try {
+      return await work()
+    } finally {
+      this.#working--
+      if (this.#working === 0) this.#whenIdle?.()
+    }
   }
 
   async #inTransaction<I, O>(pool: pg.Pool, begin: string, body: Body<I, O>, input: I): Promise<O> {

@@ -23,6 +23,7 @@ class DatabaseThread {
   readonly #client: Call[] = []
   readonly #background: Call[] = []
   #running = false
+  #closing = false
   #checkpoints: NodeJS.Timeout | undefined
   #synchronous: 'full' | 'normal' = 'full'
   /** The body that is running now, and how to refuse it when it waits for something that is no query. */
@@ -32,9 +33,9 @@ class DatabaseThread {
     this.#port = port
     this.#session = new SqliteSession(data.path, { readOnly: data.role === 'reader', cacheKiB: data.cacheKiB })
     this.#bodies = bodiesOf(modules)
-    if (data.role === 'reader') this.#checkpoints = startCheckpoints(data.path)
+    if (data.checkpoints) this.#checkpoints = startCheckpoints(data.path)
     port.on('message', (message: Call[] | 'close') => {
-      if (message === 'close') return this.#close()
+      if (message === 'close') return this.#closeWhenIdle()
       this.#enqueue(message)
       if (!this.#running) void this.#run(data.role)
     })
@@ -46,8 +47,8 @@ class DatabaseThread {
 
   #drainPort(): void {
     for (let got = receiveMessageOnPort(this.#port); got; got = receiveMessageOnPort(this.#port)) {
-      if (got.message === 'close') return this.#close()
-      this.#enqueue(got.message)
+      if (got.message === 'close') this.#closing = true
+      else this.#enqueue(got.message)
     }
   }
 
@@ -62,6 +63,13 @@ class DatabaseThread {
       this.#drainPort()
     }
     this.#running = false
+    if (this.#closing) this.#close()
+  }
+
+  /** Who was told that a call failed must be able to believe it: what is waiting is still done and answered. */
+  #closeWhenIdle(): void {
+    this.#closing = true
+    if (!this.#running) this.#close()
   }
 
   async #writeBatch(): Promise<void> {

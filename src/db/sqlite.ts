@@ -1,4 +1,4 @@
-import { mkdirSync, statSync } from 'node:fs'
+import { existsSync, mkdirSync, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { Worker } from 'node:worker_threads'
@@ -6,6 +6,7 @@ import {
   type Body,
   type Db,
   namesOf,
+  type ReadOnlyDb,
   Signals,
   type SignalTopic,
   type TransactionModules,
@@ -33,10 +34,30 @@ export async function openSqlite(options: SqliteOptions): Promise<Db> {
   const lock = takeServingLock(options.path)
   migrateSqlite(options.path)
   const [writer, reader] = await Promise.all([
-    Thread.start({ path: options.path, modulesUrl: options.modulesUrl, role: 'writer', cacheKiB: 32_768 }),
-    Thread.start({ path: options.path, modulesUrl: options.modulesUrl, role: 'reader', cacheKiB: 8_192 }),
+    Thread.start({ ...placeOf(options), role: 'writer', cacheKiB: 32_768, checkpoints: false }),
+    Thread.start({ ...placeOf(options), role: 'reader', cacheKiB: 8_192, checkpoints: true }),
   ])
   return new SqliteDb(options, lock, writer, reader)
+}
+
+/**
+ * Opens the embedded database only to look at it, also beside the process that serves it: nothing is migrated, locked or
+ * written. @throws Error when there is no database.
+ */
+export async function openSqliteToRead(options: SqliteOptions): Promise<ReadOnlyDb> {
+  const { path } = options
+  if (!existsSync(path)) throw new Error(`There is no database at ${path}. Check --data and DB_URI.`)
+  const reader = await Thread.start({ ...placeOf(options), role: 'reader', cacheKiB: 8_192, checkpoints: false })
+  const names = namesOf(options.modules)
+  return {
+    scan: <I, O>(body: Body<I, O>, input: I) => reader.call(nameIn(names, body), input, {}) as Promise<O>,
+    verify: () => verifyFile(path),
+    close: () => reader.stop(),
+  }
+}
+
+function placeOf({ path, modulesUrl }: SqliteOptions) {
+  return { path, modulesUrl }
 }
 
 class SqliteDb implements Db {
@@ -77,12 +98,7 @@ class SqliteDb implements Db {
   }
 
   verify(): Promise<string[]> {
-    const worker = new Worker(new URL('./sqlite-verify.ts', import.meta.url), { workerData: { path: this.#path } })
-    return new Promise((resolve, reject) => {
-      worker.once('message', resolve)
-      worker.once('error', reject)
-      worker.once('exit', () => reject(new Error('The check of the database ended without an answer')))
-    })
+    return verifyFile(this.#path)
   }
 
   stats(): Readonly<Record<string, number>> {
@@ -101,10 +117,24 @@ class SqliteDb implements Db {
   }
 
   #nameOf(body: unknown): string {
-    const name = this.#names.get(body)
-    if (name === undefined) throw new Error('This function is not exported by a module of src/transactions.ts')
-    return name
+    return nameIn(this.#names, body)
   }
+}
+
+function nameIn(names: ReadonlyMap<unknown, string>, body: unknown): string {
+  const name = names.get(body)
+  if (name === undefined) throw new Error('This function is not exported by a module of src/transactions.ts')
+  return name
+}
+
+/** SQLite's own checks, in a thread of their own. */
+function verifyFile(path: string): Promise<string[]> {
+  const worker = new Worker(new URL('./sqlite-verify.ts', import.meta.url), { workerData: { path } })
+  return new Promise((resolve, reject) => {
+    worker.once('message', resolve)
+    worker.once('error', reject)
+    worker.once('exit', () => reject(new Error('The check of the database ended without an answer')))
+  })
 }
 
 /** The request side of a database thread: collects the calls of one turn of the event loop into one message. */

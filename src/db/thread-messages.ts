@@ -19,6 +19,8 @@ export interface ThreadData {
   readonly modulesUrl: string
   readonly role: 'writer' | 'reader'
   readonly cacheKiB: number
+  /** Moves the log into the database file now and then. */
+  readonly checkpoints: boolean
 }
 
 /** An Error loses class and fields when it is cloned, so it travels as data. */

@@ -1,6 +1,6 @@
 import { condemnIfUnlinked } from '../blobs/blobs.ts'
 import type { Tx } from '../db/db.ts'
-import { adoptLateChildren, reviewLater } from '../manifests/manifests.ts'
+import { reviewLater } from '../manifests/manifests.ts'
 import {
   closeExpired,
   endLinkLease,
@@ -79,10 +79,6 @@ export async function collectManifests(
 ): Promise<Collected> {
   const locked = await lockDueManifests(tx, input.ids, input.nowMs)
   if (locked.length === 0) return { removed: 0, kept: 0 }
-  await adoptLateChildren(
-    tx,
-    locked.map((row) => row.id),
-  )
   const held = new Set(
     (
       await selectHeldManifests(

@@ -5,13 +5,13 @@ export interface ManifestRow {
   readonly id: number
   readonly digest: string
   readonly mediaType: string
-  readonly content: Uint8Array
+  readonly sizeBytes: number
 }
 
 /** What is served by digest: everything that has a row and was not deleted. */
 export function selectManifest(tx: Tx, repositoryId: number, digest: string): Promise<ManifestRow | undefined> {
   return tx.first(sql`
-    select id, digest, media_type as "mediaType", content
+    select id, digest, media_type as "mediaType", size_bytes as "sizeBytes"
       from manifest where repository_id = ${repositoryId} and digest = ${digest} and deleted_ms is null`)
 }
 
@@ -23,11 +23,15 @@ export function selectTaggedManifest(
   nowMs: number,
 ): Promise<ManifestRow | undefined> {
   return tx.first(sql`
-    select m.id, m.digest, m.media_type as "mediaType", m.content
+    select m.id, m.digest, m.media_type as "mediaType", m.size_bytes as "sizeBytes"
       from tag t
       join manifest m on m.id = t.manifest_id
      where t.repository_id = ${repositoryId} and t.name = ${tag}
        and t.end_ms is null and (t.expires_ms is null or t.expires_ms > ${nowMs})`)
+}
+
+export function selectContent(tx: Tx, id: number): Promise<{ content: Uint8Array } | undefined> {
+  return tx.first(sql`select content from manifest where id = ${id}`)
 }
 
 export function holdManifest(
@@ -162,20 +166,6 @@ export async function adoptByAbsentEdges(
   return tx.run(sql`
     update manifest_edge set child_id = ${manifestId}
      where repository_id = ${repositoryId} and digest = ${digest} and role = 'child' and child_id is null`)
-}
-
-/** Which of the manifests an index names without holding them. */
-export function selectLateChildren(
-  tx: Tx,
-  ids: readonly number[],
-): Promise<{ id: number; repositoryId: number; digest: string }[]> {
-  return tx.all(sql`
-    select distinct m.id, m.repository_id as "repositoryId", m.digest
-      from manifest m
-      join manifest_edge e on e.repository_id = m.repository_id and e.digest = m.digest
-                          and e.role = 'child' and e.child_id is null
-     where m.id ${tx.dialect.anyOf(ids)}
-     order by m.id`)
 }
 
 /** Indexes that hold the manifest and are served now. */

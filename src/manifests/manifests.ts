@@ -14,7 +14,7 @@ import {
   lockManifest,
   type ManifestRow,
   prolongManifests,
-  selectLateChildren,
+  selectContent,
   selectLiveParents,
   selectManifest,
   selectTaggedManifest,
@@ -24,7 +24,12 @@ import {
 
 export type { ManifestRow }
 
-/** The bytes as they were pushed. A manifest is served by digest as long as it has a row and was not deleted. */
+/** The bytes of a manifest that was found, as they were pushed. */
+export function findContent(tx: Tx, input: { id: number }): Promise<{ content: Uint8Array } | undefined> {
+  return selectContent(tx, input.id)
+}
+
+/** A manifest is served by digest as long as it has a row and was not deleted. */
 export function findManifest(
   tx: Tx,
   input: { repositoryId: number; digest: Digest },
@@ -60,6 +65,7 @@ export interface AcceptManifest {
  */
 export async function acceptManifest(tx: Tx, input: AcceptManifest): Promise<{ id: number; isNew: boolean }> {
   const { repositoryId, digest, manifest } = input
+  if (input.sparse) await tx.lock(arrivalKey(repositoryId, digest))
   const made = await insertManifest(tx, {
     repositoryId,
     digest,
@@ -115,7 +121,12 @@ async function resolveChildren(tx: Tx, input: AcceptManifest): Promise<Map<strin
   const digests = [...new Set(wanted.map((edge) => edge.digest))]
   const found = new Map((await holdChildren(tx, input.repositoryId, digests)).map((row) => [row.digest, row]))
   const missing = digests.filter((digest) => !found.has(digest))
-  if (missing.length > 0 && !input.sparse) throw refuse('MANIFEST_BLOB_UNKNOWN', { digests: missing })
+  if (missing.length > 0) {
+    if (!input.sparse) throw refuse('MANIFEST_BLOB_UNKNOWN', { digests: missing })
+    // A child that arrives right now looks for indexes that name it, and cannot see this one: one of the two must wait.
+    for (const digest of [...missing].sort()) await tx.lock(arrivalKey(input.repositoryId, digest))
+    for (const row of await holdChildren(tx, input.repositoryId, missing)) found.set(row.digest, row)
+  }
   for (const edge of wanted) checkSize(edge, found.get(edge.digest)?.sizeBytes)
   return new Map([...found].map(([digest, row]) => [digest, row.id]))
 }
@@ -131,6 +142,11 @@ async function resolveLinks(tx: Tx, input: AcceptManifest): Promise<Map<string, 
   if (missing.length > 0) throw refuse('MANIFEST_BLOB_UNKNOWN', { digests: missing })
   for (const edge of wanted) checkSize(edge, found.get(edge.digest)?.sizeBytes)
   return new Map([...found].map(([digest, row]) => [digest, row.blobId]))
+}
+
+/** The key under which a sparse index and the children that it misses wait for each other. */
+function arrivalKey(repositoryId: number, digest: string): string {
+  return `arrival:${repositoryId}:${digest}`
 }
 
 function checkSize(edge: { digest: string; sizeBytes: number }, storedBytes: number | undefined): void {
@@ -180,16 +196,6 @@ export async function listLiveParents(tx: Tx, manifestId: number): Promise<strin
 export async function markDeleted(tx: Tx, input: { id: number; nowMs: number; reviewMs: number }): Promise<void> {
   await updateDeleted(tx, input.id, input.nowMs)
   await prolongManifests(tx, [input.id], input.reviewMs)
-}
-
-/**
- * Lets sparse indexes hold what they name: an index and its child that were pushed at the same moment did not see each
- * other. The caller has locked the manifests.
- */
-export async function adoptLateChildren(tx: Tx, ids: readonly number[]): Promise<void> {
-  for (const child of await selectLateChildren(tx, ids)) {
-    await adoptByAbsentEdges(tx, child.repositoryId, child.digest, child.id)
-  }
 }
 
 /** Asks the collector to look at these manifests, not before `reviewMs`. */

@@ -1,11 +1,18 @@
 import { readFileSync, unwatchFile, watchFile } from 'node:fs'
-import { createServer as createPlainServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import {
+  createServer as createPlainServer,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+  STATUS_CODES,
+} from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { BlockList, isIPv6 } from 'node:net'
 import Fastify, { type FastifyInstance } from 'fastify'
 import type { Exchange } from './exchange.ts'
 import { newRequestId } from './ids.ts'
 import type { Log } from './log.ts'
+import { empty, type Reply } from './reply.ts'
 
 export interface HttpOptions {
   readonly headersTimeoutMs: number
@@ -18,7 +25,11 @@ export interface HttpOptions {
   readonly front: (exchange: Exchange) => boolean
   /** Answers what no route knows: an unknown path, a method that is not served there, a URL that cannot be read. */
   readonly onUnknown: (exchange: Exchange) => Promise<void>
+  /** The answer to bytes that are no request: 400, 408 (headers came too slowly) or 431 (headers too large). */
+  readonly replyToBroken?: (status: BrokenStatus) => Reply
 }
+
+export type BrokenStatus = 400 | 408 | 431
 
 export interface HttpServer {
   readonly fastify: FastifyInstance
@@ -57,6 +68,8 @@ export function openHttpServer(options: HttpOptions): HttpServer {
   const fastify = Fastify({
     logger: false,
     exposeHeadRoutes: false,
+    // While we drain, what comes on open connections is still answered, and by us.
+    return503OnClosing: false,
     routerOptions: { maxParamLength: 1_000, ignoreTrailingSlash: false },
     // A path with a malformed escape.
     frameworkErrors: (_error, request, reply) => {
@@ -64,6 +77,10 @@ export function openHttpServer(options: HttpOptions): HttpServer {
       void options.onUnknown(exchangeOf(request.raw, reply.raw))
     },
     rewriteUrl: (request) => options.rewriteUrl(request.url ?? '/'),
+    clientErrorHandler: (error, socket) => {
+      if (error.code === 'ECONNRESET' || socket.destroyed || !socket.writable) return
+      socket.end(rawReply(options.replyToBroken?.(brokenStatusOf(error.code)) ?? empty(brokenStatusOf(error.code))))
+    },
     serverFactory: (handler) => {
       const onRequest = (request: IncomingMessage, response: ServerResponse) => {
         request.url = originForm(request.url ?? '/')
@@ -107,6 +124,18 @@ export function openHttpServer(options: HttpOptions): HttpServer {
       if (options.tls) unwatchFile(options.tls.certFile)
     },
   }
+}
+
+function brokenStatusOf(code: string): BrokenStatus {
+  if (code === 'HPE_HEADER_OVERFLOW') return 431
+  return code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400
+}
+
+/** What is no request has no response object either: the answer goes onto the connection as it is, which then closes. */
+function rawReply({ status, headers, body }: Reply): string {
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${String(value)}\r\n`)
+  const text = typeof body === 'string' ? body : ''
+  return `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join('')}Connection: close\r\n\r\n${text}`
 }
 
 /**

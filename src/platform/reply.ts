@@ -10,7 +10,12 @@ export type SendBody = (response: ServerResponse) => Promise<void>
 export interface Reply {
   readonly status: number
   readonly headers: Headers
-  readonly body?: string | Uint8Array | SendBody
+  readonly body?: string | Uint8Array | Latin1 | SendBody
+}
+
+/** Bytes as a text with one character per byte: Node joins that with the headers into one piece. */
+export interface Latin1 {
+  readonly latin1: string
 }
 
 /** A JSON answer. `headers` may add to or replace the content type. */
@@ -33,9 +38,6 @@ const DRAINED_BYTES = 1024 * 1024
 /** How long a client may take to send what is drained. */
 const DRAIN_MS = 5_000
 
-/** Bodies up to this size go out in one write together with the headers. */
-const ONE_WRITE_BYTES = 64 * 1024
-
 /** Writes the reply with `common` headers around it. Resolves when it has been handed over or the client is gone. */
 export async function sendReply(exchange: Exchange, reply: Reply, common: Headers = {}): Promise<void> {
   const { request, response } = exchange
@@ -53,15 +55,11 @@ export async function sendReply(exchange: Exchange, reply: Reply, common: Header
     await reply.body(response)
     return
   }
-  if (reply.body === undefined || typeof reply.body === 'function' || request.method === 'HEAD') response.end()
-  else if (typeof reply.body === 'string' || reply.body.length > ONE_WRITE_BYTES) response.end(reply.body)
-  else response.end(latin1Of(reply.body), 'latin1')
+  const { body } = reply
+  if (body === undefined || typeof body === 'function' || request.method === 'HEAD') response.end()
+  else if (typeof body === 'string' || body instanceof Uint8Array) response.end(body)
+  else response.end(body.latin1, 'latin1')
   if (unread) drain(exchange)
-}
-
-/** Bytes as a text of the same bytes: Node joins that with the headers, where a buffer would be a second piece to send. */
-function latin1Of({ buffer, byteOffset, length }: Uint8Array): string {
-  return Buffer.from(buffer as ArrayBuffer, byteOffset, length).toString('latin1')
 }
 
 function hasBody(headers: Record<string, string | string[] | undefined>): boolean {

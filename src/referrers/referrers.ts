@@ -1,6 +1,7 @@
 import type { Tx } from '../db/db.ts'
-import { findTaggedManifest } from '../manifests/manifests.ts'
+import { findContent, findTaggedManifest } from '../manifests/manifests.ts'
 import { type Digest, fallbackTagOf } from '../oci/digest.ts'
+import { parseStrictJson } from '../oci/json.ts'
 import { OCI_INDEX } from '../oci/media-type.ts'
 import { parseReference } from '../oci/reference.ts'
 import { type ReferrerRow, selectOwnReferrers, selectReferrers } from './referrers.sql.ts'
@@ -67,13 +68,18 @@ function toReferrer(row: ReferrerRow): Referrer {
 }
 
 const FALLBACK_ENTRIES = 1_000
+/** What a manifest may be, it was when it was accepted. */
+const LIMITS = { maxDepth: 64, maxValues: 200_000, maxShapes: 5_000 }
 
 async function fallbackReferrers(tx: Tx, input: ReferrerQuery): Promise<Referrer[]> {
   const tag = parseReference(fallbackTagOf(input.subject))
   if (tag.kind !== 'tag') return []
   const row = await findTaggedManifest(tx, { repositoryId: input.repositoryId, tag: tag.tag, nowMs: input.nowMs })
   if (row?.mediaType !== OCI_INDEX) return []
-  const index = JSON.parse(Buffer.from(row.content).toString('utf8')) as { manifests?: readonly Referrer[] }
+  const bytes = await findContent(tx, { id: row.id })
+  const parsed = bytes && parseStrictJson(bytes.content, LIMITS)
+  if (!parsed?.ok) return []
+  const index = parsed.value as { manifests?: readonly Referrer[] }
   const entries = new Map((index.manifests ?? []).slice(0, FALLBACK_ENTRIES).map((entry) => [entry.digest, entry]))
   // A manifest with the subject is listed by its row, or was deleted; the fallback list only adds what it alone knows.
   const own = await selectOwnReferrers(tx, input.repositoryId, input.subject, [...entries.keys()])

@@ -4,7 +4,7 @@ import { DomainError, isRefusal, refuse } from '../platform/errors.ts'
 import type { Exchange } from '../platform/exchange.ts'
 import type { HttpServer } from '../platform/http.ts'
 import type { RateLimiter } from '../platform/rate-limit.ts'
-import { type Reply, sendReply } from '../platform/reply.ts'
+import { json, type Reply, sendReply } from '../platform/reply.ts'
 import type { RequestMetrics } from '../platform/request-metrics.ts'
 import { putRepository, type Repository } from '../repositories/repositories.ts'
 import { bareBaseRoute, baseRoute } from './base.routes.ts'
@@ -247,6 +247,18 @@ export async function answerUnknown(options: EdgeOptions, exchange: Exchange): P
     refuse(code, { method: exchange.request.method ?? '' }),
   )
   await finish(options, exchange, '(unknown)', reply, anonymous)
+}
+
+const brokenSentences = {
+  400: 'The request cannot be read as HTTP.',
+  408: 'The request did not come in time. Try again.',
+  431: 'The headers of the request are too large. A credential has at most 8192 characters.',
+} as const
+
+/** The answer to bytes that are no request. What was asked for nobody knows, so it is in the words of this protocol. */
+export function replyToBroken(status: keyof typeof brokenSentences): Reply {
+  const error = { code: 'INVALID_REQUEST', message: brokenSentences[status], detail: {} }
+  return json(status, { errors: [error] }, commonHeaders)
 }
 
 /** Fastify keeps the URL from before `rewriteUrl` here. */

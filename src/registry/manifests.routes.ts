@@ -42,14 +42,18 @@ export const getManifestRoute = route({
     const { method, headers: asked } = exchange.request
     if (asked['if-none-match'] !== undefined && matchesEtag(asked['if-none-match'], row.digest))
       return empty(304, headers)
-    if (method === 'GET' && !recordPull(services, { repository, reference, row, exchange, caller })) {
+    const whole = { ...headers, 'Content-Length': row.sizeBytes }
+    if (method === 'HEAD') return { status: 200, headers: whole }
+    const content = await services.contents.get(row.id)
+    if (content === undefined) throw refuse('MANIFEST_UNKNOWN', { reference: row.digest })
+    if (!recordPull(services, { repository, reference, row, exchange, caller })) {
       throw refuse(
         'UNAVAILABLE',
         { retryAfterSeconds: 5 },
         'Pulls cannot be logged at the moment, and this registry serves none that it cannot log.',
       )
     }
-    return { status: 200, headers: { ...headers, 'Content-Length': row.content.length }, body: row.content }
+    return { status: 200, headers: whole, body: { latin1: content } }
   },
 })
 

@@ -69,7 +69,15 @@ export function digestParam(text: string | undefined): Digest {
 
 /** A text parameter; the last value counts when it is given more than once. */
 export function textParam(describe: string): QueryParameter<string | undefined> {
-  return { describe, parse: (values) => values.at(-1) }
+  return {
+    describe,
+    parse(values) {
+      const text = values.at(-1)
+      // Nothing that is stored has one, and PostgreSQL fails on it where SQLite finds nothing.
+      if (text?.includes('\0')) throw refuse('INVALID_REQUEST', {}, 'A parameter of the query has a NUL character.')
+      return text
+    },
+  }
 }
 
 export function textListParam(describe: string): QueryParameter<readonly string[]> {

@@ -5,6 +5,7 @@ import type { TokenAuthority } from '../auth/tokens.ts'
 import type { Uploading } from '../blobs/uploading.ts'
 import type { Db } from '../db/db.ts'
 import type { Identification } from '../identity/identity.ts'
+import type { ManifestContents } from '../manifests/contents.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Config } from '../platform/config/config.ts'
 import type { Log } from '../platform/log.ts'
@@ -26,6 +27,7 @@ export interface RegistryServices {
   readonly access: AccessCache
   readonly epochs: RightsEpochs
   readonly pulls: PullSpool
+  readonly contents: ManifestContents
   /** What clients call this registry: host and port, known once it listens. */
   readonly hostname: () => string
 }

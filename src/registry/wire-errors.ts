@@ -107,7 +107,11 @@ export const wireErrors: Record<DomainErrorCode, WireError> = {
     code: 'BLOB_UPLOAD_INVALID',
     text: 'The chunk does not begin where the upload stands. The Range header says how much is stored.',
   },
-  UPLOAD_BUSY: { status: 409, code: 'BLOB_UPLOAD_INVALID', text: 'Another request is writing to this upload.' },
+  UPLOAD_BUSY: {
+    status: 404,
+    code: 'BLOB_UPLOAD_UNKNOWN',
+    text: 'Another request is writing to this upload session, which will end with it. Wait for that one, or start a new one.',
+  },
   SIZE_MISMATCH: {
     status: 400,
     code: 'SIZE_INVALID',

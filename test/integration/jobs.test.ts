@@ -17,7 +17,7 @@ import {
 import { JobRunner } from '../../src/jobs/runner.ts'
 import { type Clock, systemClock } from '../../src/platform/clock.ts'
 import { silentLog } from '../../src/platform/log.ts'
-import { forEachDatabase } from '../support/databases.ts'
+import { forEachDatabase, openDatabase } from '../support/databases.ts'
 import { planOf } from '../support/plans.ts'
 
 const START_MS = 1_800_000_000_000
@@ -442,6 +442,19 @@ forEachDatabase((database) => {
       assert.equal((await queue.dead()).length, 1)
       assert.deepEqual(await queue.rows().then((rows) => rows.length), 1)
     })
+  })
+
+  test('closing the database answers what was asked before it, and what it answered is there', async (t) => {
+    const place = await database.place(t)
+    const db = await openDatabase(place)
+    const queue = queueOf(db)
+    const calls = Promise.allSettled(Array.from({ length: 300 }, (_, n) => queue.add(n)))
+    await db.close()
+    const answered = (await calls).filter((call) => call.status === 'fulfilled').length
+    const again = await openDatabase(place)
+    const rows = await queueOf(again).rows()
+    await again.close()
+    assert.deepEqual([answered, rows.length], [300, 300])
   })
 
   test('the queue is read by its index, however much is waiting', async (t) => {

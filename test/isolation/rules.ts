@@ -36,9 +36,9 @@ export const brokenRulesSql = `
   select 'the edge of a manifest to a blob holds nothing' from manifest_edge e
    where e.role <> 'child' and e.blob_id is null
   union all
-  select 'an index does not hold a child that is there, and nobody will look at it' from manifest_edge e
+  select 'an index does not hold a child that is there' from manifest_edge e
     join manifest c on c.repository_id = e.repository_id and c.digest = e.digest
-   where e.role = 'child' and e.child_id is null and c.leased_until_ms is null
+   where e.role = 'child' and e.child_id is null
   union all
   select 'the open tag ' || t.name || ' names a manifest that is not served' from tag t join manifest m on m.id = t.manifest_id
    where t.end_ms is null and m.deleted_ms is not null

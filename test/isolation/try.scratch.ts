@@ -11,7 +11,7 @@ const groups: [string, any, any][] = [
  ['expiring', st.expiring, { pushSame: ops.push(image,'v1'), pushOther: ops.push(otherImage,'v1'), untag: ops.untag('v1'), expire: ops.expireTags(NOW+5), forget: ops.tagForgetter, delOther: ops.deleteDigest(otherImage), del: ops.deleteDigest(image), seq: ops.inTurn(ops.push(otherImage,'v1'), ops.deleteDigest(image))}],
  ['past', st.past, {forget: ops.tagForgetter, collect: ops.collectorOf(otherImage, NOW), collectL: ops.collectorOf(otherImage, NOW+5), push: ops.push(otherImage), pushV: ops.push(otherImage,'v1')}],
  ['tree', st.tree, { collect: ops.manifestCollector, colIndex: ops.collectorOf(index), colImage: ops.collectorOf(image), colRef: ops.collectorOf(referrer), pushImage: ops.push(image,'v1'), pushIndex: ops.push(index,'v1'), push2: ops.push(secondIndex, 'v2'), delIndex: ops.deleteDigest(index), delImage: ops.deleteDigest(image), pushRef: ops.push(referrer) }],
- ['sparse', st.uploaded, {pushI: ops.push(index,'v2',{sparse:true}), pushM: ops.push(image), pushMV: ops.push(image,'v1')}],
+ ['sparse', st.uploaded, {pushI: ops.push(index,'v2',{sparse:true}), pushM: ops.push(image,undefined,{sparse:true}), pushMV: ops.push(image,'v1',{sparse:true})}],
  ['untagged', st.untagged, { pushV1: ops.push(image,'v1'), delOther: ops.deleteDigest(otherImage), untag: ops.untag('v1'), pushIndex: ops.push(index,'v2')}],
 ]
 const only = process.argv[3]; for (const [name, state, list] of groups) {

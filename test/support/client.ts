@@ -38,7 +38,8 @@ export function send(base: string, method: string, path: string, options: SendOp
   })
 }
 
-function answerOf(status: number, headers: IncomingHttpHeaders, body: Buffer): Answer {
+/** What tests look at, made of a whole response. */
+export function answerOf(status: number, headers: IncomingHttpHeaders, body: Buffer): Answer {
   return {
     status,
     headers,
