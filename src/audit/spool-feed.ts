@@ -2,8 +2,8 @@ import type { Db } from '../db/db.ts'
 import type { Clock } from '../platform/clock.ts'
 import { faultpoint } from '../platform/fault.ts'
 import type { Log } from '../platform/log.ts'
+import type { SpoolLog, SpoolPiece } from '../storage/spool-log.ts'
 import { forgetSpool, insertEvents } from './audit.ts'
-import type { SpoolLog, SpoolPiece } from './spool-log.ts'
 
 const FIRST_RETRY_MS = 250
 const LAST_RETRY_MS = 5_000

@@ -3,9 +3,9 @@ import type { Clock } from '../platform/clock.ts'
 import { faultpoint } from '../platform/fault.ts'
 import { newOpaqueId } from '../platform/ids.ts'
 import type { Log } from '../platform/log.ts'
+import { SpoolLog } from '../storage/spool-log.ts'
 import { type AuditEvent, toEventRow, toSpoolLine } from './event.ts'
 import { SpoolFeed } from './spool-feed.ts'
-import { SpoolLog } from './spool-log.ts'
 
 export interface PullSpoolOptions {
   /** Several processes may share the folder. */

@@ -203,6 +203,7 @@ export class Uploading {
           writing,
           async () => {
             this.#checkRange(input, row.offsetBytes, false)
+            this.#checkSize(input, row.offsetBytes)
             await writing.open(store, this.#hashes.take(input.id, row.offsetBytes))
             return writing
           },
@@ -218,17 +219,19 @@ export class Uploading {
   }
 
   #checkRange(input: UploadRequest, offsetBytes: number, unsure: boolean): void {
-    const { range, request } = input
-    const declared =
-      request.headers['content-length'] === undefined ? undefined : Number(request.headers['content-length'])
-    if (range !== undefined) {
-      if (range.start !== offsetBytes && !unsure) throw refuse('UPLOAD_RANGE', { id: input.id, offset: offsetBytes })
-      const wanted = range.end - range.start + 1
-      if (declared !== undefined && declared !== wanted)
-        throw refuse('SIZE_MISMATCH', { range: wanted, body: declared })
-    }
+    const { range } = input
+    if (range === undefined) return
+    if (range.start !== offsetBytes && !unsure) throw refuse('UPLOAD_RANGE', { id: input.id, offset: offsetBytes })
+    const wanted = range.end - range.start + 1
+    const declared = declaredBytes(input)
+    if (declared !== undefined && declared !== wanted) throw refuse('SIZE_MISMATCH', { range: wanted, body: declared })
+  }
+
+  /** Only by whoever holds the session: a refusal ends it, since a blob of this size is accepted in no other form either. */
+  #checkSize(input: UploadRequest, offsetBytes: number): void {
     const { maximumBytes } = this.#options
-    if (offsetBytes + (declared ?? 0) > maximumBytes) throw refuse('BLOB_TOO_LARGE', { limit: maximumBytes })
+    if (offsetBytes + (declaredBytes(input) ?? 0) > maximumBytes)
+      throw refuse('BLOB_TOO_LARGE', { limit: maximumBytes })
   }
 
   async #receive(writing: Writing, input: UploadRequest): Promise<void> {
@@ -393,6 +396,12 @@ async function openFresh(store: BlobStore, key: ObjectKey): Promise<ObjectWriter
   }
 }
 
+/** Undefined for a body of unknown length. */
+function declaredBytes({ request }: UploadRequest): number | undefined {
+  const length = request.headers['content-length']
+  return length === undefined ? undefined : Number(length)
+}
+
 function keyOf(ticket: UploadTicket): ObjectKey {
   const key = parseObjectKey(Buffer.from(ticket.id, 'base64url').subarray(0, 16).toString('hex'))
   if (key === undefined) throw new Error('A ticket has no key')
@@ -400,7 +409,7 @@ function keyOf(ticket: UploadTicket): ObjectKey {
 }
 
 /** What a failed store means to the client. A disk may also turn out to be full when it is flushed. */
-export function storageRefusal(error: StorageError): Error {
+function storageRefusal(error: StorageError): Error {
   if (error.code === 'NO_SPACE' || causedByFullDisk(error)) {
     return refuse('STORAGE_FULL', {}, 'The disk that holds the blobs is full. Nothing of this upload was kept.', error)
   }

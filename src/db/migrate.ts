@@ -4,7 +4,7 @@ import type { Migration } from './migration.ts'
 import { core } from './migrations/0001-core.ts'
 import { SqliteSession } from './sqlite-session.ts'
 
-export const migrations: readonly Migration[] = [core]
+const migrations: readonly Migration[] = [core]
 
 const createList = `create table if not exists schema_migration (id integer primary key, name text not null)`
 

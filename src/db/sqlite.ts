@@ -1,6 +1,5 @@
 import { existsSync, mkdirSync, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
 import { Worker } from 'node:worker_threads'
 import {
   type Body,
@@ -14,6 +13,7 @@ import {
 } from './db.ts'
 import { sqliteDialect } from './dialect.ts'
 import { migrateSqlite } from './migrate.ts'
+import { type ProcessLock, tryProcessLock } from './process-lock.ts'
 import { SqliteSession } from './sqlite-session.ts'
 import { type Answer, type Call, fromPlainError, type ThreadData } from './thread-messages.ts'
 
@@ -64,14 +64,14 @@ class SqliteDb implements Db {
   readonly dialect = sqliteDialect
   readonly exclusive = true
   readonly #path: string
-  readonly #lock: DatabaseSync
+  readonly #lock: ProcessLock
   readonly #writer: Thread
   readonly #reader: Thread
   readonly #session: SqliteSession
   readonly #names: ReadonlyMap<unknown, string>
   readonly #signals: Signals = new Signals()
 
-  constructor(options: SqliteOptions, lock: DatabaseSync, writer: Thread, reader: Thread) {
+  constructor(options: SqliteOptions, lock: ProcessLock, writer: Thread, reader: Thread) {
     this.#path = options.path
     this.#lock = lock
     this.#writer = writer
@@ -217,20 +217,11 @@ class Thread {
   }
 }
 
-/**
- * SQLite means one serving process. An exclusive transaction on a file beside the database is a lock that the operating
- * system takes back however the process ends.
- */
-function takeServingLock(path: string): DatabaseSync {
-  const lock = new DatabaseSync(join(dirname(path), `${basename(path)}.lock`), { timeout: 0 })
-  try {
-    lock.exec('begin exclusive')
-    return lock
-  } catch (cause) {
-    lock.close()
-    throw new Error(
-      `Another Longshore process is using ${path}. One SQLite database serves one process: stop the other one, or use PostgreSQL (DB_URI) to run several.`,
-      { cause },
-    )
-  }
+/** SQLite means one serving process. */
+function takeServingLock(path: string): ProcessLock {
+  const lock = tryProcessLock(join(dirname(path), `${basename(path)}.lock`))
+  if (lock !== undefined) return lock
+  throw new Error(
+    `Another Longshore process is using ${path}. One SQLite database serves one process: stop the other one, or use PostgreSQL (DB_URI) to run several.`,
+  )
 }

@@ -198,12 +198,12 @@ export async function forgetBlobs(tx: Tx, input: { ids: readonly number[] }): Pr
   return input.ids.length === 0 ? 0 : removeBlobs(tx, input.ids)
 }
 
-function groupBy<T, K, V>(items: readonly T[], keyOf: (item: T) => K, valueOf: (item: T) => V): Map<K, V[]> {
+function groupBy<T, K, V>(items: readonly T[], keyOf: (item: T) => K, pick: (item: T) => V): Map<K, V[]> {
   const groups = new Map<K, V[]>()
   for (const item of items) {
     const group = groups.get(keyOf(item))
-    if (group) group.push(valueOf(item))
-    else groups.set(keyOf(item), [valueOf(item)])
+    if (group) group.push(pick(item))
+    else groups.set(keyOf(item), [pick(item)])
   }
   return groups
 }

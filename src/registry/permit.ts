@@ -31,8 +31,9 @@ export async function permit(
     if (!caller.presented) throw refuse('UNAUTHENTICATED')
     const reason = access.rights.create && need === 'create' ? whyNotCreatable(path) : undefined
     if (reason !== undefined) throw refuse('NAME_INVALID', { name: path }, reason)
-    if (access.repository === undefined && mayCreate(services, access, path)) throw refuse('NAME_UNKNOWN')
-    throw refuse('DENIED')
+    if (access.repository !== undefined || !mayCreate(services, access, path)) throw refuse('DENIED')
+    // A token for something else must not find out by it which names its owner has.
+    throw refuse(covers(caller.ceiling, path, action) ? 'NAME_UNKNOWN' : 'INSUFFICIENT_SCOPE')
   }
   if (!covers(caller.ceiling, path, action)) throw refuse('INSUFFICIENT_SCOPE')
   if (action !== 'pull' && services.config.server.readOnly) throw refuse('READ_ONLY')

@@ -36,13 +36,6 @@ export function selectNamespaceForShare(
   return tx.first(sql`select id, kind, state from namespace where name = ${name} ${tx.dialect.forShare()}`)
 }
 
-export function selectNamespace(
-  tx: Tx,
-  name: string,
-): Promise<{ id: number; kind: 'user' | 'organization'; state: RepositoryRow['namespaceState'] } | undefined> {
-  return tx.first(sql`select id, kind, state from namespace where name = ${name}`)
-}
-
 /** Undefined when a live repository of that name exists already. */
 export function insertRepository(
   tx: Tx,
@@ -69,15 +62,6 @@ export async function upsertGrant(
 
 export async function removeGrant(tx: Tx, accountId: number, repositoryId: number): Promise<number> {
   return tx.run(sql`delete from repository_grant where account_id = ${accountId} and repository_id = ${repositoryId}`)
-}
-
-export function selectGrant(
-  tx: Tx,
-  accountId: number,
-  repositoryId: number,
-): Promise<{ role: RepositoryRole } | undefined> {
-  return tx.first(sql`
-    select role from repository_grant where account_id = ${accountId} and repository_id = ${repositoryId}`)
 }
 
 export async function updateRepository(

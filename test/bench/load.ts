@@ -18,7 +18,9 @@ async function drive(job: Job, work: Work, connections: readonly Connection[]): 
     while (next < work.count) {
       const startedMs = performance.now()
       try {
-        bytes += await work.run(connection, next++)
+        // Not `bytes += await …`: that reads the sum before it waits, and other streams add to it meanwhile.
+        const moved = await work.run(connection, next++)
+        bytes += moved
       } catch (error) {
         wrong++
         firstWrong ??= error instanceof Error ? error.message : String(error)

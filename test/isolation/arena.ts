@@ -123,7 +123,9 @@ export class Arena {
     const named = new Set(keys.rows.map((row) => row.key))
     return [
       ...rows.map((row) => row.rule),
-      ...keys.rows.filter((row) => row.needed && !this.objects.has(row.key)).map((row) => `the bytes ${row.key} are gone`),
+      ...keys.rows
+        .filter((row) => row.needed && !this.objects.has(row.key))
+        .map((row) => `the bytes ${row.key} are gone`),
       ...[...this.objects].filter((key) => !named.has(key)).map((key) => `nothing names the object ${key}`),
     ]
   }

@@ -1,5 +1,5 @@
-import { parseManifest } from '../../src/oci/manifest.ts'
 import { parseDigest } from '../../src/oci/digest.ts'
+import { parseManifest } from '../../src/oci/manifest.ts'
 import { parseTag } from '../../src/oci/reference.ts'
 import { parseObjectKey } from '../../src/storage/storage.ts'
 import { descriptorOf, digestOf, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST } from '../support/images.ts'

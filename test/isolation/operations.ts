@@ -1,10 +1,4 @@
-import {
-  addBlob,
-  deleteBlob as deleteBlobIn,
-  findBlob,
-  mountBlob,
-  renewLease,
-} from '../../src/blobs/blobs.ts'
+import { addBlob, deleteBlob as deleteBlobIn, findBlob, mountBlob, renewLease } from '../../src/blobs/blobs.ts'
 import { commitUpload } from '../../src/blobs/uploads.ts'
 import {
   claimDoomedBlobs,
@@ -20,7 +14,7 @@ import {
 } from '../../src/gc/gc.ts'
 import { findManifest } from '../../src/manifests/manifests.ts'
 import { pushManifest } from '../../src/tags/push.ts'
-import { deleteManifest, deleteTag } from '../../src/tags/tags.ts'
+import { deleteManifest, deleteTag, moveTag } from '../../src/tags/tags.ts'
 import type { Arena } from './arena.ts'
 import { key, layer, NOW, type Pushed, tag } from './content.ts'
 import type { Perform, Program } from './session.ts'
@@ -64,7 +58,7 @@ export const mount: Program = (perform) => perform(mountBlob, mountInput)
 
 /** The last step of an upload whose session and object the state has; its own object goes when it is not needed. */
 export const upload =
-  (arena: Arena, repository: typeof A, object: string): Program =>
+  (arena: () => Arena, repository: typeof A, object: string): Program =>
   async (perform) => {
     const { kept } = await perform(commitUpload, {
       id: `upload-${object}`,
@@ -77,7 +71,7 @@ export const upload =
       leasedUntilMs: NOW + LEASE_MS,
       nowMs: NOW,
     })
-    if (!kept) arena.objects.delete(key(object))
+    if (!kept) arena().objects.delete(key(object))
   }
 
 export const copyOf = (repositoryId: number, object: string, leasedUntilMs: number, blob = layer) => ({
@@ -115,6 +109,12 @@ export const deleteDigest =
   (what: Pushed): Program =>
   (perform) =>
     perform(deleteManifest, { ...write, repository: A, digest: what.digest, graceMs: GRACE_MS })
+
+/** A tag is moved to what the repository has, as `pushManifest` does it. */
+export const retag =
+  (what: Pushed, name: string): Program =>
+  (perform) =>
+    perform(moveTag, { ...write, repository: A, tag: tag(name), target: what.digest, expiresMs: null })
 
 /** One session that does several things. */
 export const inTurn =
@@ -167,16 +167,16 @@ export const collectorOf =
 
 export const linkCollector: Program = (perform) => reviewLinks(perform, NOW)
 export const blobCollector =
-  (arena: Arena): Program =>
+  (arena: () => Arena): Program =>
   (perform) =>
-    deleteDoomed(arena, perform, NOW)
+    deleteDoomed(arena(), perform, NOW)
 
 /** A whole round with neither grace nor quarantine: the worst that a collector can do. */
 export const eagerCollector =
-  (arena: Arena): Program =>
+  (arena: () => Arena): Program =>
   async (perform) => {
     await forgetPast(perform, NOW)
     await reviewManifests(perform, NOW, 0)
     await reviewLinks(perform, NOW)
-    await deleteDoomed(arena, perform, NOW)
+    await deleteDoomed(arena(), perform, NOW)
   }

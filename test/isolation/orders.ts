@@ -61,7 +61,10 @@ export class Orders {
 
   /** The order of the run so far, one digit for each step. */
   get text(): string {
-    return this.#path.slice(0, this.#depth).map((decision) => decision.chosen.session).join('')
+    return this.#path
+      .slice(0, this.#depth)
+      .map((decision) => decision.chosen.session)
+      .join('')
   }
 
   #inherited(): Map<number, Footprint> {

@@ -76,12 +76,6 @@ export async function expiring(arena: Arena): Promise<void> {
   await arena.execute('update tag set start_ms = $1 where end_ms is not null', [NOW - 50])
 }
 
-/** An index whose child nobody has pushed yet; its blobs are there. */
-export async function sparse(arena: Arena): Promise<void> {
-  await uploaded(arena)
-  await arena.db.transaction(pushManifest, pushOf(index, 'v2', { sparse: true }))
-}
-
 /** The other image's only interval has ended, it is looked at in the same millisecond in which that is forgotten. */
 export async function past(arena: Arena): Promise<void> {
   await untagged(arena)

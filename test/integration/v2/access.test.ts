@@ -144,11 +144,12 @@ forEachDatabase((database) => {
     const path = '/v2/owner/public/manifests/1.0'
     const token = await registry.anonymous.token('repository:owner/public:pull')
     assert.equal((await registry.anonymous.bearing(token).send('GET', path)).status, 200)
-    const { host } = registry
-    await registry.restart({ accounts: { anonymousAccess: false }, server: { hostname: host } })
+    // The token is for this name only, so the server keeps it.
+    const server = { hostname: registry.host, listenPort: Number(new URL(registry.url).port) }
+    await registry.restart({ accounts: { anonymousAccess: false }, server })
     for (const client of [registry.anonymous, registry.anonymous.bearing(token)])
-      assertRefusal(await client.at(registry.server.address).send('GET', path), 401, 'UNAUTHORIZED')
-    const asked = await registry.anonymous.at(registry.server.address).send('GET', '/v2/auth?scope=repository:owner/public:pull')
+      assertRefusal(await client.send('GET', path), 401, 'UNAUTHORIZED')
+    const asked = await registry.anonymous.send('GET', '/v2/auth?scope=repository:owner/public:pull')
     assertRefusal(asked, 401, 'UNAUTHORIZED')
   })
 
@@ -177,7 +178,8 @@ describe('several servers on one database', () => {
     const registry = await startRegistry(t, { database: { name: 'postgres' } })
     const { losses } = await prepareLosses(registry)
     const replica = await registry.startReplica()
-    const statuses = () => Promise.all(losses.map(async ({ client, path }) => (await replica.as(client).send('GET', path)).status))
+    const statuses = () =>
+      Promise.all(losses.map(async ({ client, path }) => (await replica.as(client).send('GET', path)).status))
     assert.deepEqual(await statuses(), [200, 200, 200, 200], 'control, and the replica has cached the rights')
     for (const { change } of losses) await change()
     const began = performance.now()
@@ -206,7 +208,7 @@ describe('several servers on one database', () => {
     const refused = await owner.send('POST', '/v2/owner/api/blobs/uploads/')
     assertRefusal(refused, 503, 'UNAVAILABLE')
     assert.ok(Number(refused.headers['retry-after']) >= 1)
-    assert.equal(await owner.repository('owner/api').resolve('1.0') === undefined, false)
+    assert.equal((await owner.send('GET', '/v2/owner/api/manifests/1.0')).status, 200)
     registry.clock.advance(60_000)
     assertRefusal(await owner.send('GET', '/v2/owner/api/manifests/1.0'), 503, 'UNAVAILABLE')
     await epochs.poll()

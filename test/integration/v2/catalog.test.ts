@@ -45,7 +45,8 @@ forEachDatabase((database) => {
       assert.deepEqual(await after('owner/a-a'), ['owner/a-b', 'owner/a/deep', 'owner/b'])
       assert.deepEqual(await after('owner/zzz'), [])
       assert.deepEqual(await after('zzz'), [])
-      assert.deepEqual(await after('%00%27'), own)
+      assert.deepEqual(await after('%01%27'), own)
+      assertRefusal(await registry.as('owner').send('GET', '/v2/_catalog?last=%00'), 400, 'INVALID_REQUEST')
     })
 
     // L7

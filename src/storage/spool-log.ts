@@ -1,6 +1,6 @@
 import { type FileHandle, mkdir, open, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
+import { type ProcessLock, tryProcessLock } from '../db/process-lock.ts'
 import { faultpoint } from '../platform/fault.ts'
 
 /** A new file is begun beyond this; a file goes when everything in it is in the database. */
@@ -28,11 +28,11 @@ interface SpoolFile {
 export class SpoolLog {
   readonly id: string
   readonly #dir: string
-  readonly #lock: DatabaseSync
+  readonly #lock: ProcessLock
   readonly #files: SpoolFile[]
   #end: number
 
-  private constructor(dir: string, id: string, lock: DatabaseSync, files: SpoolFile[]) {
+  private constructor(dir: string, id: string, lock: ProcessLock, files: SpoolFile[]) {
     this.#dir = dir
     this.id = id
     this.#lock = lock
@@ -44,7 +44,7 @@ export class SpoolLog {
   /** Starts an empty log under an id that nobody has used. Makes the folder if there is none. */
   static async create(dir: string, id: string): Promise<SpoolLog> {
     await mkdir(dir, { recursive: true, mode: 0o700 })
-    const lock = tryLock(lockPath(dir, id))
+    const lock = tryProcessLock(lockPath(dir, id))
     if (lock === undefined) throw new Error(`The spool ${id} in ${dir} belongs to another process`)
     return new SpoolLog(dir, id, lock, [])
   }
@@ -53,7 +53,7 @@ export class SpoolLog {
   static async adopt(dir: string): Promise<SpoolLog[]> {
     const logs: SpoolLog[] = []
     for (const id of new Set((await readdir(dir)).flatMap((name) => parseName(name)?.id ?? []))) {
-      const lock = tryLock(lockPath(dir, id))
+      const lock = tryProcessLock(lockPath(dir, id))
       // Its files are looked for only now: until we held the lock their owner may have been removing them.
       if (lock) logs.push(new SpoolLog(dir, id, lock, await filesOf(dir, id)))
     }
@@ -184,16 +184,4 @@ async function closeFile(file: SpoolFile): Promise<void> {
 async function flushDirectory(dir: string): Promise<void> {
   const handle = await open(dir, 'r')
   await handle.sync().finally(() => handle.close())
-}
-
-/** An exclusive transaction on an empty database file is a lock that ends with its process. */
-function tryLock(path: string): DatabaseSync | undefined {
-  const lock = new DatabaseSync(path, { timeout: 0 })
-  try {
-    lock.exec('begin exclusive')
-    return lock
-  } catch {
-    lock.close()
-    return undefined
-  }
 }
