@@ -1,4 +1,5 @@
 import { hkdfSync } from 'node:crypto'
+import { flushCompileCache } from 'node:module'
 import { join } from 'node:path'
 import { RightsEpochs } from './accounts/epochs.ts'
 import { answerUnknownPath, mountApi } from './api/edge.ts'
@@ -206,6 +207,8 @@ async function serve(config: Config, warnings: readonly string[]): Promise<Servi
   const server = await startServer(config, { log })
   const { db, clock } = server.services
   const secret = await ensureSetupSecret({ db, clock })
+  // The next start then finds everything compiled, also if this process is killed.
+  flushCompileCache()
   log.info({ 'server.url': server.url, 'process.pid': process.pid }, `Longshore serves at ${server.url}`)
   return { ...server, ...(secret !== undefined && { setupLink: `${server.url}/setup?token=${secret}` }) }
 }

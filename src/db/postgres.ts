@@ -1,5 +1,6 @@
 import pg from 'pg'
 import { refuse } from '../platform/errors.ts'
+import { faultpoint } from '../platform/fault.ts'
 import type { Body, Db, Signal, SignalTopic, TransactionModules, TransactionOptions, Tx } from './db.ts'
 import { namesOf, Signals } from './db.ts'
 import { postgresDialect } from './dialect.ts'
@@ -163,7 +164,9 @@ class PostgresDb implements Db {
       await client.query(begin)
       const value = await body(session, input)
       session.end()
+      faultpoint('db.before-commit')
       await commit(client)
+      faultpoint('db.after-commit')
       this.#signals.deliver(session.signals)
       return value
     } catch (error) {

@@ -134,6 +134,7 @@ class DatabaseThread {
       this.#session.database.exec('begin immediate')
       let answer = await this.#inSavepoint(call)
       try {
+        faultpoint('db.before-commit')
         if (this.#session.database.isTransaction) this.#session.database.exec('commit')
       } catch (error) {
         dieIfUnflushed(error)

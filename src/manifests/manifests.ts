@@ -60,7 +60,7 @@ export interface AcceptManifest {
 /**
  * Stores a manifest of which everything it names is in the repository, and makes it hold that. Accepting one that is there
  * already changes nothing but its lease.
- * @throws DomainError MANIFEST_BLOB_UNKNOWN: one entry per missing digest; MANIFEST_INVALID: a size differs from what is
+ * @throws DomainError MANIFEST_BLOB_UNKNOWN: with the missing digests, the first thousand at most; MANIFEST_INVALID: a size differs from what is
  * stored, or the digest is stored as another media type.
  */
 export async function acceptManifest(tx: Tx, input: AcceptManifest): Promise<{ id: number; isNew: boolean }> {
@@ -115,6 +115,9 @@ async function acceptAgain(tx: Tx, input: AcceptManifest): Promise<{ id: number;
   return { id: known.id, isNew: false }
 }
 
+/** More than any image has; a refusal of ten thousand entries would be larger than what was pushed. */
+const MISSING_SHOWN = 1_000
+
 async function resolveChildren(tx: Tx, input: AcceptManifest): Promise<Map<string, number>> {
   const wanted = input.manifest.edges.filter((edge) => edge.role === 'child')
   if (wanted.length === 0) return new Map()
@@ -122,7 +125,7 @@ async function resolveChildren(tx: Tx, input: AcceptManifest): Promise<Map<strin
   const found = new Map((await holdChildren(tx, input.repositoryId, digests)).map((row) => [row.digest, row]))
   const missing = digests.filter((digest) => !found.has(digest))
   if (missing.length > 0) {
-    if (!input.sparse) throw refuse('MANIFEST_BLOB_UNKNOWN', { digests: missing })
+    if (!input.sparse) throw refuse('MANIFEST_BLOB_UNKNOWN', { digests: missing.slice(0, MISSING_SHOWN) })
     // A child that arrives right now looks for indexes that name it, and cannot see this one: one of the two must wait.
     for (const digest of [...missing].sort()) await tx.lock(arrivalKey(input.repositoryId, digest))
     for (const row of await holdChildren(tx, input.repositoryId, missing)) found.set(row.digest, row)
@@ -139,7 +142,7 @@ async function resolveLinks(tx: Tx, input: AcceptManifest): Promise<Map<string, 
   // A foreign layer may live elsewhere; whoever has uploaded it here gets it held like any other.
   const required = new Set(wanted.filter((edge) => !edge.foreign).map((edge) => edge.digest))
   const missing = digests.filter((digest) => required.has(digest) && !found.has(digest))
-  if (missing.length > 0) throw refuse('MANIFEST_BLOB_UNKNOWN', { digests: missing })
+  if (missing.length > 0) throw refuse('MANIFEST_BLOB_UNKNOWN', { digests: missing.slice(0, MISSING_SHOWN) })
   for (const edge of wanted) checkSize(edge, found.get(edge.digest)?.sizeBytes)
   return new Map([...found].map(([digest, row]) => [digest, row.blobId]))
 }

@@ -1,10 +1,17 @@
+import { appendFileSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+
 /**
  * Named points at which tests make the process die or the operating system fail. In production no point is armed
- * and a call costs one comparison.
+ * and a call costs two comparisons.
  *
  * `LONGSHORE_FAULT=<name>:<nth>:<effect>` arms one point: at its nth passing (1 is the first; `3+` means every one
  * from the third on) the effect happens. Effects: `kill` (SIGKILL, nothing is flushed), `EIO` and `ENOSPC` (an error
  * as the kernel would report it).
+ *
+ * `LONGSHORE_FAULT_DIR=<folder>` lets another process arm and disarm points of a running server, in every thread of it:
+ * the file `armed` is read again at each passing (`<name>:<nth>:<effect> <anything>`; passings count from the last change
+ * of the file), and each passing adds the name of its point as a line to the file `passed`.
  */
 type Effect = 'kill' | 'EIO' | 'ENOSPC'
 interface Armed {
@@ -14,21 +21,24 @@ interface Armed {
   readonly effect: Effect
 }
 
+/** What SQLite calls these errors, for points beside its calls: SQLITE_IOERR_WRITE and SQLITE_FULL. */
+const SQLITE_CODES = { EIO: 10 | (3 << 8), ENOSPC: 13 }
+
+const folder = process.env['LONGSHORE_FAULT_DIR']
 let armed: Armed | undefined = parse(process.env['LONGSHORE_FAULT'])
 let passed = 0
-
-/** Every point that was passed in this process, with how often: what a sweep has to cover. */
-const passes = new Map<string, number>()
-const recording = process.env['LONGSHORE_FAULT_RECORD'] === '1'
+let lastSpec: string | undefined
 
 /** Marks a place where a crash or an I/O error must not lose anything. Names read `<module>.<what has just happened>`. */
 export function faultpoint(name: string): void {
-  if (recording) passes.set(name, (passes.get(name) ?? 0) + 1)
+  if (folder !== undefined) lookInto(folder, name)
   if (armed === undefined || armed.name !== name) return
   passed++
   if (armed.sticky ? passed < armed.nth : passed !== armed.nth) return
-  if (armed.effect === 'kill') process.kill(process.pid, 'SIGKILL')
-  throw Object.assign(new Error(`${armed.effect}: injected at ${name}`), { code: armed.effect, errno: -1 })
+  const { effect } = armed
+  if (effect === 'kill') die()
+  const codes = { code: effect, errno: -1, errcode: SQLITE_CODES[effect] }
+  throw Object.assign(new Error(`${effect}: injected at ${name}`), codes)
 }
 
 /** Arms or disarms a point in this thread; tests that run the server in their own process use it. */
@@ -37,9 +47,18 @@ export function armFault(spec: string | undefined): void {
   passed = 0
 }
 
-/** The points passed so far in this thread, if `LONGSHORE_FAULT_RECORD=1`. */
-export function passedFaultpoints(): ReadonlyMap<string, number> {
-  return passes
+function lookInto(dir: string, name: string): void {
+  appendFileSync(join(dir, 'passed'), `${name}\n`)
+  const spec = readFileSync(join(dir, 'armed'), 'utf8')
+  if (spec === lastSpec) return
+  lastSpec = spec
+  armFault(spec.split(' ', 1)[0])
+}
+
+function die(): never {
+  process.kill(process.pid, 'SIGKILL')
+  // The kernel may tell another thread first: nothing may happen in this one any more.
+  for (;;) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
 }
 
 function parse(spec: string | undefined): Armed | undefined {

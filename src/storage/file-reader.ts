@@ -1,4 +1,5 @@
 import { constants } from 'node:fs'
+import { faultpoint } from '../platform/fault.ts'
 import { type Disk, storageError } from './disk.ts'
 import type { ObjectKey, ObjectReader } from './storage.ts'
 
@@ -28,6 +29,7 @@ class FileReader implements ObjectReader {
     try {
       while (filled < buffer.byteLength) {
         const bytes = await this.#disk.read(this.#fd, buffer, filled, position + filled)
+        faultpoint('storage.read')
         if (bytes === 0) break
         filled += bytes
       }

@@ -167,6 +167,7 @@ async function reopen(disk: Disk, path: string, key: ObjectKey, resume: ResumeAt
     const { sizeBytes } = disk.statOpen(fd)
     if (sizeBytes < offsetBytes) throw missingBytes(key, offsetBytes, sizeBytes)
     if (sizeBytes > offsetBytes) await disk.truncate(fd, offsetBytes)
+    faultpoint('storage.reopened')
     return { fd, sizeBytes: offsetBytes, isNew: state !== NAMED, truncated: sizeBytes > offsetBytes }
   } catch (error) {
     if (fd !== undefined) await disk.close(fd).catch(() => undefined)

@@ -3,8 +3,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { addBlob } from '../../src/blobs/blobs.ts'
 import { collectLinks, listDueLinks } from '../../src/gc/gc.ts'
-import type { Arena } from './arena.ts'
-import { Arena as OpenArena } from './arena.ts'
+import { Arena } from './arena.ts'
 import { NOW } from './content.ts'
 import { findAnomalies, meaningOf, play } from './interleaver.ts'
 import { addWithoutRevival, collectInOneStatement, mountWithoutHold } from './mutants.ts'
@@ -31,7 +30,7 @@ describe('the suite sees it when', () => {
     return open
   }
   before(async () => {
-    open = await OpenArena.open()
+    open = await Arena.open()
   })
   after(() => open?.close())
 
