@@ -2,7 +2,7 @@
  * The longest piece of work between two looks of the event loop while `work` runs, in milliseconds of this thread's own
  * processor time: what other processes do on the machine does not count.
  */
-export async function worstBlock(work: () => Promise<unknown>): Promise<{ worstMs: number }> {
+export async function worstBlock(work: () => Promise<unknown>): Promise<number> {
   let worstMs = 0
   let last = process.threadCpuUsage()
   const look = () => {
@@ -15,7 +15,7 @@ export async function worstBlock(work: () => Promise<unknown>): Promise<{ worstM
   await work()
   await new Promise((resolve) => setImmediate(resolve))
   clearImmediate(next)
-  return { worstMs: Math.round(worstMs) }
+  return Math.round(worstMs)
 }
 
 /** Works for so long, of this thread's own processor time. */

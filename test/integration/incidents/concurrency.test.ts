@@ -119,10 +119,10 @@ describe('many writers', () => {
     const registry = await startRegistry(t, { database: { name: 'postgres' } })
     const { config } = registry.server.services
     const second = await startServer(config, { clock: registry.clock, log: silentLog })
-    const here = registry.as('owner').repository('owner/shared')
+    const here = registry.as('owner').repository('owner/both')
     const images = [await here.push(anImage()), await here.push(anImage()), await here.push(anImage())]
     try {
-      const there = new TestClient(second.url, basic('owner', 'correct-horse-battery')).repository('owner/shared')
+      const there = new TestClient(second.url, basic('owner', 'correct-horse-battery')).repository('owner/both')
       const writes = await writeSideBySide(64, 4_000, async (writer, round) => {
         const image = images[(writer + round) % 3] ?? anImage()
         const answer = await (writer % 2 ? here : there).tryPutManifest(image, `t${round % 3}`)

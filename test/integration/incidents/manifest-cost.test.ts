@@ -48,16 +48,18 @@ forEachDatabase((database) => {
         return answers
       }
       // The engine compiles what it runs often; the promise is about a server that has run.
-      for (const answer of await push()) assert.ok([400, 404].includes(answer.status), answer.text().slice(0, 300))
+      for (const answer of await push()) {
+        assert.ok([400, 404].includes(answer.status), answer.text().slice(0, 300))
+        assert.ok(answer.json().errors.length <= 1_000, 'A refusal must not be larger than what was pushed')
+      }
       // A collection of garbage may fall into one round; a block that the code makes is in every one.
       let worstMs = Number.POSITIVE_INFINITY
-      for (let round = 0; round < 3 && worstMs > 50; round++)
-        worstMs = Math.min(worstMs, (await worstBlock(push)).worstMs)
+      for (let round = 0; round < 3 && worstMs > 50; round++) worstMs = Math.min(worstMs, await worstBlock(push))
       assert.ok(worstMs <= 50, `The event loop was held up for ${worstMs} ms`)
       await repository.assertWhole(image.digest)
       // Control: the same probe sees one piece of work of that length.
-      const blocked = await worstBlock(async () => spin(80))
-      assert.ok(blocked.worstMs >= 60, `A block of 80 ms was measured as ${blocked.worstMs} ms`)
+      const blockedMs = await worstBlock(async () => spin(80))
+      assert.ok(blockedMs >= 60, `A block of 80 ms was measured as ${blockedMs} ms`)
     })
 
     // case 78
@@ -66,14 +68,16 @@ forEachDatabase((database) => {
       const repository = registry.as('owner').repository('owner/lattice')
       const image = await repository.push(anImage())
       let level: TestImage[] = [image]
-      const startedMs = performance.now()
+      const tookMs: number[] = []
       for (let depth = 1; depth <= 64; depth++) {
         const below = level
         level = ['a', 'b'].map((side) => anIndex(below, { annotations: { side, depth: String(depth) } }))
+        const startedMs = performance.now()
         for (const index of level) await repository.putManifest(index)
+        tookMs.push(performance.now() - startedMs)
       }
-      const slowestAllowedMs = 128 * 1_000
-      assert.ok(performance.now() - startedMs < slowestAllowedMs)
+      const sum = (times: readonly number[]) => times.reduce((total, ms) => total + ms, 0)
+      assert.ok(sum(tookMs.slice(-16)) < 1_000 + 5 * sum(tookMs.slice(0, 16)), 'Depth must not make a push dearer')
       const top = level[0] ?? image
       await repository.putManifest(top, 'top')
       // Control: whoever follows every path does not come to an end.

@@ -105,7 +105,9 @@ const log = openLog({ level: process.env['CRASH_LOG'] ?? 'fatal', format: 'json'
 const server = await startServer(config(), { clock, log })
 if (args.collectEveryMs === undefined) server.jobs.pause('gc.collect')
 // What every recurring job does at once when a server starts is behind us before anything is counted.
-for (const name of ['gc.collect', 'objects.expire', 'keys.rotate']) await server.jobs.runOnce(name).catch(() => undefined)
+for (const name of ['gc.collect', 'objects.delete-expired', 'auth.rotate-keys', 'identity.purge-backoff']) {
+  await server.jobs.runOnce(name)
+}
 await addUser(server.services)
 process.on('disconnect', () => process.exit())
 process.on('message', (request: Request) => {

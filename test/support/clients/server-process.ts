@@ -1,0 +1,215 @@
+/** Our server as operators run it: a process of its own, told what to do by flags, environment and signals. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before } from 'node:test'
+import { basic, TestClient } from '../client.ts'
+import { createDatabase, dropDatabase, testPostgresUrl } from '../postgres.ts'
+import { root } from '../stages.ts'
+import { succeed } from './program.ts'
+
+/** The password of every user of these tests. */
+export const PASSWORD = 'correct-horse-battery'
+
+const program = join(root, 'src/main.ts')
+
+/** A test, or whoever else says when it is over. */
+interface Lifetime {
+  after(end: () => Promise<void>): void
+}
+
+export interface ServerProcessOptions {
+  readonly database?: { readonly name: 'sqlite' | 'postgres' }
+  /** Keys of the configuration, as they would be written into the environment. */
+  readonly settings?: Readonly<Record<string, string>>
+}
+
+/** A line of the server's log. */
+export type LogLine = Readonly<Record<string, unknown>>
+
+/** A running server with its data in a temporary folder; both are gone when the test ends. */
+export class ServerProcess {
+  readonly dataDir: string
+  readonly url: string
+  /** Host and port, as they stand in the name of an image. */
+  readonly host: string
+  readonly #child: ChildProcess
+  readonly #env: NodeJS.ProcessEnv
+  readonly #output: Output
+
+  private constructor(options: { dataDir: string; child: ChildProcess; env: NodeJS.ProcessEnv; output: Output }) {
+    this.dataDir = options.dataDir
+    this.#child = options.child
+    this.#env = options.env
+    this.#output = options.output
+    this.url = /serves at (https?:\/\/\S+)/.exec(options.output.stderr)?.[1] ?? ''
+    this.host = new URL(this.url).host
+  }
+
+  /** @throws Error with what the server said when it does not come up within 60 seconds. */
+  static async start(t: Lifetime, options: ServerProcessOptions = {}): Promise<ServerProcess> {
+    const dataDir = mkdtempSync(join(tmpdir(), 'longshore-server-'))
+    t.after(async () => rmSync(dataDir, { recursive: true, force: true }))
+    const env = { ...withoutOurs(process.env), ...settingsOf(await databaseSettings(t, options)), ...settingsOf(options.settings) }
+    const args = [program, 'serve', '--listen', '127.0.0.1:0', '--metrics', '', '--data', dataDir]
+    const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'pipe'] })
+    // Registered last, so that it runs before the folder and the database are removed: hooks run in reverse there.
+    t.after(() => stop(child, 'SIGTERM'))
+    const output = new Output(child)
+    await output.waitFor(() => output.stderr.includes('docker login'), 'it serves', 60_000)
+    return new ServerProcess({ dataDir, child, env, output })
+  }
+
+  get pid(): number {
+    if (this.#child.pid === undefined) throw new Error('The server is not running')
+    return this.#child.pid
+  }
+
+  /** Creates users with the command that operators use. They all have the same password. */
+  async createUsers(...names: string[]): Promise<void> {
+    const create = (name: string) =>
+      succeed(process.execPath, [program, 'user', 'create', name, '--password-stdin', '--data', this.dataDir], {
+        env: this.#env,
+        input: `${PASSWORD}\n`,
+      })
+    await Promise.all(names.map(create))
+  }
+
+  /** The second pair of eyes beside the client that is tested. */
+  as(name: string): TestClient {
+    return new TestClient(this.url, basic(name, PASSWORD))
+  }
+
+  /** What has been logged so far. Every change of something is there, reads only with LOG_LEVEL=debug. */
+  log(): readonly LogLine[] {
+    return this.#output.lines
+  }
+
+  /** Resolves when a line of the log has been written that `matches`. */
+  async waitForLog(what: string, matches: (line: LogLine) => boolean): Promise<void> {
+    await this.#output.waitFor(() => this.#output.lines.some(matches), what, 60_000)
+  }
+
+  /** Sends a signal and does not wait for what follows. */
+  signal(name: NodeJS.Signals): void {
+    this.#child.kill(name)
+  }
+
+  /** Resolves when the server has ended. @returns the exit code, or the signal that ended it. */
+  async ended(): Promise<number | string | null> {
+    const { exitCode, signalCode } = this.#child
+    if (exitCode === null && signalCode === null) await once(this.#child, 'exit')
+    return this.#child.exitCode ?? this.#child.signalCode
+  }
+}
+
+/** The form that tests read best: `const server = await startServerProcess(t, { database })`. */
+export function startServerProcess(t: Lifetime, options: ServerProcessOptions = {}): Promise<ServerProcess> {
+  return ServerProcess.start(t, options)
+}
+
+/** One server with these users for all tests of the surrounding `describe`. */
+export function shareServerProcess(users: readonly string[], options: ServerProcessOptions = {}): () => ServerProcess {
+  const lifetime = new SharedLifetime()
+  let server: ServerProcess | undefined
+  before(async () => {
+    server = await startServerProcess(lifetime, options)
+    await server.createUsers(...users)
+  })
+  after(() => lifetime.end())
+  return () => {
+    if (server === undefined) throw new Error('The shared server runs only while tests do')
+    return server
+  }
+}
+
+/** The lifetime of what several tests share. */
+export class SharedLifetime implements Lifetime {
+  readonly #ends: (() => Promise<void>)[] = []
+
+  after(end: () => Promise<void>): void {
+    this.#ends.push(end)
+  }
+
+  /** Ends everything, what came last first, and all of it even if something fails. */
+  async end(): Promise<void> {
+    const failures: unknown[] = []
+    for (const end of this.#ends.splice(0).reverse()) await end().catch((error: unknown) => failures.push(error))
+    if (failures.length > 0) throw new AggregateError(failures, 'Something that tests shared could not be ended')
+  }
+}
+
+/** What a process writes, kept and watched. */
+class Output {
+  readonly lines: LogLine[] = []
+  stderr = ''
+  readonly #child: ChildProcess
+  #rest = ''
+
+  constructor(child: ChildProcess) {
+    this.#child = child
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => this.#add(text))
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.stderr += text
+    })
+  }
+
+  #add(text: string): void {
+    const lines = (this.#rest + text).split('\n')
+    this.#rest = lines.pop() ?? ''
+    for (const line of lines) this.lines.push(JSON.parse(line))
+  }
+
+  /** Looks again whenever the process has written something. */
+  waitFor(holds: () => boolean, what: string, limitMs: number): Promise<void> {
+    const child = this.#child
+    return new Promise((resolve, reject) => {
+      const settle = (end: () => void) => {
+        clearTimeout(late)
+        for (const stream of [child.stdout, child.stderr]) stream?.off('data', look)
+        child.off('close', gone)
+        end()
+      }
+      const lastWords = () => `It said:\n${this.stderr}${this.lines.slice(-20).map((line) => JSON.stringify(line)).join('\n')}`
+      const giveUp = (how: string) => settle(() => reject(new Error(`Waiting until ${what}: ${how}. ${lastWords()}`)))
+      const look = () => {
+        if (holds()) settle(resolve)
+      }
+      const gone = () => giveUp(`the server ended with ${child.exitCode ?? child.signalCode}`)
+      const late = setTimeout(() => giveUp(`not within ${limitMs / 1000} s`), limitMs)
+      for (const stream of [child.stdout, child.stderr]) stream?.on('data', look)
+      child.on('close', gone)
+      look()
+    })
+  }
+}
+
+async function stop(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const exited = once(child, 'exit')
+  child.kill(signal)
+  const late = setTimeout(() => child.kill('SIGKILL'), 35_000)
+  await exited
+  clearTimeout(late)
+}
+
+/** A developer's own LONGSHORE_* must not change what is tested. */
+function withoutOurs(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('LONGSHORE_')))
+}
+
+function settingsOf(settings: Readonly<Record<string, string>> = {}): Record<string, string> {
+  return Object.fromEntries(Object.entries(settings).map(([key, value]) => [`LONGSHORE_${key}`, value]))
+}
+
+async function databaseSettings(
+  t: Lifetime,
+  { database }: ServerProcessOptions,
+): Promise<Readonly<Record<string, string>>> {
+  if (database?.name !== 'postgres') return {}
+  const url = await createDatabase(await testPostgresUrl())
+  t.after(() => dropDatabase(url))
+  return { DB_URI: url, SECRET_KEY: 'a secret key of tests', DATABASE_SECRET_KEY: 'another secret key of tests' }
+}

@@ -1,0 +1,212 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { hashPassword } from '../../../src/accounts/passwords.ts'
+import type { FsckReport } from '../../../src/fsck/walk.ts'
+import { basic, TestClient } from '../client.ts'
+import { createDatabase, dropDatabase, testPostgresUrl } from '../postgres.ts'
+import type { ServerArguments } from './server.ts'
+
+export const OWNER = 'owner'
+const PASSWORD = 'correct-horse-battery'
+const passwordHash = hashPassword(PASSWORD)
+const START_MS = 60_000
+
+export interface InstallationOptions {
+  readonly database: 'sqlite' | 'postgres'
+  /** Where the server keeps everything; else a new folder, which is removed at the end. */
+  readonly dataDir?: string
+  readonly blobRoot?: string
+  readonly uploadLeaseMs?: number
+  readonly collectEveryMs?: number
+  /** More arguments for Node, such as a module that changes the server. */
+  readonly nodeArguments?: readonly string[]
+}
+
+/** One registry with its data, whose server is killed and started again. */
+export class Installation {
+  readonly dir: string
+  readonly #options: InstallationOptions
+  readonly #postgresUrl: string | undefined
+  readonly #faults: string
+  #process: ChildProcess | undefined
+  #ended: Promise<unknown> = Promise.resolve()
+  #url = ''
+  #aheadMs = 0
+  #armings = 0
+  #asked = 0
+
+  private constructor(options: InstallationOptions, dir: string, postgresUrl: string | undefined) {
+    this.#options = options
+    this.dir = dir
+    this.#postgresUrl = postgresUrl
+    this.#faults = join(dir, 'faults')
+    mkdirSync(this.#faults)
+    this.disarm()
+  }
+
+  static async create(options: InstallationOptions): Promise<Installation> {
+    const dir = mkdtempSync(join(tmpdir(), 'longshore-crash-'))
+    const postgresUrl = options.database === 'postgres' ? await createDatabase(await testPostgresUrl()) : undefined
+    const installation = new Installation(options, dir, postgresUrl)
+    await installation.start()
+    return installation
+  }
+
+  get client(): TestClient {
+    return new TestClient(this.#url, basic(OWNER, PASSWORD))
+  }
+
+  get pid(): number {
+    return this.#process?.pid ?? 0
+  }
+
+  get dataDir(): string {
+    return this.#options.dataDir ?? join(this.dir, 'data')
+  }
+
+  get blobRoot(): string {
+    return this.#options.blobRoot ?? join(this.dataDir, 'storage')
+  }
+
+  get isRunning(): boolean {
+    return this.#process?.exitCode === null && this.#process.signalCode === null
+  }
+
+  /** Starts the server on what is there. Nothing is armed then. */
+  async start(): Promise<void> {
+    this.disarm()
+    const { uploadLeaseMs = 24 * 3_600_000, collectEveryMs, blobRoot, nodeArguments = [] } = this.#options
+    const args: ServerArguments = {
+      dataDir: this.dataDir,
+      postgresUrl: this.#postgresUrl,
+      blobRoot,
+      userName: OWNER,
+      passwordHash: await passwordHash,
+      aheadMs: this.#aheadMs,
+      uploadLeaseMs,
+      collectEveryMs,
+    }
+    const env = { PATH: process.env['PATH'], LONGSHORE_FAULT_DIR: this.#faults, CRASH_LOG: process.env['CRASH_LOG'] }
+    const child = fork(new URL('./server.ts', import.meta.url), [JSON.stringify(args)], {
+      env,
+      execArgv: [...nodeArguments],
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    })
+    child.setMaxListeners(100)
+    this.#process = child
+    this.#ended = once(child, 'exit')
+    const late = setTimeout(() => child.kill('SIGKILL'), START_MS)
+    this.#url = await new Promise<string>((resolve, reject) => {
+      child.once('message', ({ url }: { url: string }) => resolve(url))
+      child.once('exit', (code, signal) => reject(new Error(`The server did not start: ${code ?? signal}`)))
+    }).finally(() => clearTimeout(late))
+  }
+
+  /** A point and what happens there: `storage.synced:2:kill`. Counted from now on. */
+  arm(spec: string): void {
+    writeFileSync(join(this.#faults, 'armed'), `${spec} ${++this.#armings}`)
+  }
+
+  disarm(): void {
+    writeFileSync(join(this.#faults, 'armed'), '')
+  }
+
+  /** Forgets which points were passed. */
+  forgetPasses(): void {
+    writeFileSync(join(this.#faults, 'passed'), '')
+  }
+
+  /** The points passed since `forgetPasses`, with how often. */
+  passes(): Map<string, number> {
+    const passes = new Map<string, number>()
+    const file = join(this.#faults, 'passed')
+    const names = existsSync(file) ? readFileSync(file, 'utf8').split('\n').filter(Boolean) : []
+    for (const name of names) passes.set(name, (passes.get(name) ?? 0) + 1)
+    return passes
+  }
+
+  /** Waits until what happens behind the answers has happened. */
+  settle(): Promise<void> {
+    return this.#ask('settle')
+  }
+
+  /** Runs the collector until it finds nothing more to do. */
+  collect(): Promise<void> {
+    return this.#ask('collect')
+  }
+
+  /** Lets time pass, also for servers that are started later. */
+  async advance(ms: number): Promise<void> {
+    this.#aheadMs += ms
+    if (this.isRunning) await this.#ask('advance', ms)
+  }
+
+  fsck(): Promise<FsckReport> {
+    return this.#ask('fsck')
+  }
+
+  /** Ends the server without giving it the time for anything. */
+  async kill(): Promise<void> {
+    this.#process?.kill('SIGKILL')
+    await this.#ended
+  }
+
+  /** Waits until the server has died, at most `ms`. False: it lives. */
+  async diesWithin(ms: number): Promise<boolean> {
+    const timer = new AbortController()
+    const late = new Promise<boolean>((resolve) => {
+      const timeout = setTimeout(() => resolve(false), ms)
+      timer.signal.addEventListener('abort', () => clearTimeout(timeout))
+    })
+    const dead = await Promise.race([this.#ended.then(() => true), late])
+    timer.abort()
+    return dead
+  }
+
+  /** Stops as an operator would. */
+  async stop(): Promise<void> {
+    if (!this.isRunning) return
+    await this.#ask('close')
+    await this.#ended
+  }
+
+  /** Ends everything and removes it. */
+  async remove(): Promise<void> {
+    await this.kill()
+    if (this.#postgresUrl !== undefined) await dropDatabase(this.#postgresUrl)
+    rmSync(this.dir, { recursive: true, force: true })
+  }
+
+  #ask<T>(command: string, ms?: number): Promise<T> {
+    const child = this.#process
+    if (child === undefined || !this.isRunning) return Promise.reject(new ServerGone(command))
+    const id = ++this.#asked
+    return new Promise<T>((resolve, reject) => {
+      const onExit = () => {
+        child.off('message', onMessage)
+        reject(new ServerGone(command))
+      }
+      const onMessage = (answer: { id: number; value?: T; error?: string }) => {
+        if (answer.id !== id) return
+        child.off('message', onMessage).off('exit', onExit)
+        if (answer.error === undefined) resolve(answer.value as T)
+        else reject(new WorkFailed(answer.error))
+      }
+      child.on('message', onMessage).on('exit', onExit)
+      child.send({ id, command, ms }, () => {})
+    })
+  }
+}
+
+/** The server died while it was asked for something. */
+export class ServerGone extends Error {
+  constructor(command: string) {
+    super(`The server is gone, which was asked to ${command}`)
+  }
+}
+
+/** Work that the server was told to do behind the requests has failed, as a job may: it is done again later. */
+export class WorkFailed extends Error {}
