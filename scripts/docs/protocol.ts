@@ -41,6 +41,8 @@ const answers = `## Who gets which answer
 | an address that sends too many requests | 429 \`TOOMANYREQUESTS\` with \`Retry-After\` |
 
 \`/v2/auth\` answers 200 and leaves out what the caller may not do. It creates nothing: the first upload or manifest does.
+\`/v2/_catalog\` shows what the caller may read and needs an account, or \`FEATURE_PUBLIC_CATALOG\`; a token needs the scope
+\`registry:catalog:*\`.
 `
 
 const errorIntroduction = `## Errors
@@ -70,7 +72,8 @@ export function protocolMarkdown(): string {
     '|---|---|---|',
     ...parameters.flatMap(parameterLines),
     '',
-    answers,
+    answers.trimEnd(),
+    '',
     errorIntroduction + errorLines().join('\n'),
     '',
   ].join('\n')

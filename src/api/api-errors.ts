@@ -13,6 +13,7 @@ const apiErrors: Readonly<Record<DomainErrorCode, { readonly status: number; rea
   RIGHTS_UNKNOWN: { status: 503, text: 'The registry cannot find out at the moment who may do this. Try again.' },
   TOO_MANY_REQUESTS: { status: 429, text: 'Too many requests from this address. Wait a little.' },
   INVALID_REQUEST: { status: 400, text: 'The request is not valid.' },
+  BODY_TOO_LARGE: { status: 413, text: 'The request is larger than anything that is expected here.' },
   NOT_FOUND: { status: 404, text: 'There is no such thing here.' },
   METHOD_NOT_ALLOWED: { status: 405, text: 'This address does not take requests of this kind.' },
   NAME_INVALID: { status: 400, text: 'No repository can have this name.' },

@@ -9,14 +9,14 @@ const BODY_BYTES = 16 * 1024
 
 /**
  * The body as text, 16 KiB at most.
- * @throws DomainError INVALID_REQUEST: it is longer, or did not come whole.
+ * @throws DomainError BODY_TOO_LARGE: it is longer; INVALID_REQUEST: it did not come whole.
  */
 export async function readSmallBody(services: ApiServices, { request, response }: Exchange): Promise<string> {
   const body = await readBody(request, response, BODY_BYTES, services.config.server.bodyIdleTimeoutMs)
   if (body.outcome === 'complete') return Buffer.from(body.bytes).toString('utf8')
-  const sentence =
-    body.outcome === 'too-large' ? `The request is larger than ${BODY_BYTES} bytes.` : 'The request did not come whole.'
-  throw refuse('INVALID_REQUEST', {}, `${sentence} Nothing was changed.`)
+  if (body.outcome === 'too-large')
+    throw refuse('BODY_TOO_LARGE', {}, `The request is larger than ${BODY_BYTES} bytes. Nothing was changed.`)
+  throw refuse('INVALID_REQUEST', {}, 'The request did not come whole. Nothing was changed.')
 }
 
 /**

@@ -10,6 +10,7 @@ export type DomainErrorCode =
   | 'RIGHTS_UNKNOWN'
   | 'TOO_MANY_REQUESTS'
   | 'INVALID_REQUEST'
+  | 'BODY_TOO_LARGE'
   | 'NOT_FOUND'
   | 'METHOD_NOT_ALLOWED'
   | 'NAME_INVALID'

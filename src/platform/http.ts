@@ -29,7 +29,7 @@ export interface HttpOptions {
   readonly replyToBroken?: (status: BrokenStatus) => Reply
 }
 
-export type BrokenStatus = 400 | 408 | 431
+type BrokenStatus = 400 | 408 | 431
 
 export interface HttpServer {
   readonly fastify: FastifyInstance

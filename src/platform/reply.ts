@@ -68,16 +68,20 @@ function hasBody(headers: Record<string, string | string[] | undefined>): boolea
 
 /**
  * A client that is still sending would see a reset instead of our answer if we closed at once; one that never stops must
- * not keep us reading.
+ * not keep us reading. Node closes the connection when the response has ended, so the end waits; the client has the whole
+ * answer before.
  */
-function drain({ request }: Exchange): void {
+function endAfterDraining({ request, response }: Exchange, body: string | Uint8Array | undefined): void {
   let left = DRAINED_BYTES
   const stop = () => request.socket.destroy()
   const timer = setTimeout(stop, DRAIN_MS)
+  if (body === undefined) response.flushHeaders()
+  else response.write(body)
   request.on('data', (chunk: Uint8Array) => {
     left -= chunk.length
     if (left < 0) stop()
   })
+  request.on('end', () => response.end())
   request.on('error', () => {})
   request.on('close', () => clearTimeout(timer))
   request.resume()

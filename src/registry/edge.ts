@@ -125,7 +125,7 @@ async function serve(
     }
     reply = await route.handle(services, request)
   } catch (error) {
-    reply = answerError(options, exchange, route, params['name'], error)
+    reply = answerError(options, exchange, error, { route, name: params['name'], from: rawQuery['from'] })
   }
   await finish(options, exchange, route.path, reply, caller)
 }
@@ -196,41 +196,41 @@ function createRepository(
   })
 }
 
-function answerError(
-  { services }: EdgeOptions,
-  exchange: Exchange,
-  route: AnyV2Route | undefined,
-  name: string | undefined,
-  error: unknown,
-): Reply {
+/** What a challenge asks a scope for. */
+interface Asked {
+  readonly route?: AnyV2Route
+  readonly name?: string | undefined
+  /** The repository that a mount takes a blob from. */
+  readonly from?: unknown
+}
+
+function answerError({ services }: EdgeOptions, exchange: Exchange, error: unknown, asked: Asked): Reply {
   if (!(error instanceof DomainError)) {
     services.log.error(
       { error, 'request.id': exchange.id, 'request.path': originalPath(exchange.request) ?? exchange.request.url },
       'A request failed by a bug',
     )
   }
-  return errorReply(error, {
-    requestId: exchange.id,
-    challenge: (reason) => challengeOf(services, route, name, reason),
-  })
+  return errorReply(error, { requestId: exchange.id, challenge: (reason) => challengeOf(services, asked, reason) })
 }
 
 /** RFC 6750, 3, and the token authentication of the registry protocol. The realm never follows what the client sent. */
-function challengeOf(
-  { config, hostname }: RegistryServices,
-  route: AnyV2Route | undefined,
-  name: string | undefined,
-  reason: string | undefined,
-): string {
+function challengeOf({ config, hostname }: RegistryServices, asked: Asked, reason: string | undefined): string {
   const realm = `${config.server.urlScheme}://${hostname()}/v2/auth`
-  const scope = scopeOf(route, name)
+  const scope = scopeOf(asked)
   return `Bearer realm="${realm}",service="${hostname()}"${scope && `,scope="${scope}"`}${reason === undefined ? '' : `,error="${reason}"`}`
 }
 
-function scopeOf(route: AnyV2Route | undefined, name: string | undefined): string {
+function scopeOf({ route, name, from }: Asked): string {
   if (route?.path === catalogRoute.path) return 'registry:catalog:*'
-  if (name === undefined || !/^[\w./-]+$/.test(name) || route === undefined) return ''
-  return `repository:${name}:${route.access === 'pull' ? 'pull' : 'pull,push'}`
+  if (route === undefined || !isQuotable(name)) return ''
+  const scope = `repository:${name}:${route.access === 'pull' ? 'pull' : 'pull,push'}`
+  // A client that asks only for what the challenge says could not mount otherwise.
+  return route.path === startUploadRoute.path && isQuotable(from) ? `${scope} repository:${from}:pull` : scope
+}
+
+function isQuotable(name: unknown): name is string {
+  return typeof name === 'string' && /^[\w./-]+$/.test(name)
 }
 
 /** Answers below /v2 that no route gives: a malformed path, an unknown one, a method that is not served there. */
@@ -239,13 +239,7 @@ export async function answerUnknown(options: EdgeOptions, exchange: Exchange): P
   const parsed = parseV2Path(originalPath(exchange.request) ?? path)
   const code =
     parsed.kind === 'malformed' ? 'NAME_INVALID' : parsed.kind === 'unknown' ? 'NOT_FOUND' : 'METHOD_NOT_ALLOWED'
-  const reply = answerError(
-    options,
-    exchange,
-    undefined,
-    undefined,
-    refuse(code, { method: exchange.request.method ?? '' }),
-  )
+  const reply = answerError(options, exchange, refuse(code, { method: exchange.request.method ?? '' }), {})
   await finish(options, exchange, '(unknown)', reply, anonymous)
 }
 

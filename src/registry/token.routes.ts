@@ -39,8 +39,8 @@ export const tokenFormRoute = route({
       FORM_BYTES,
       services.config.server.bodyIdleTimeoutMs,
     )
-    if (body.outcome !== 'complete')
-      throw refuse('INVALID_REQUEST', { limit: FORM_BYTES }, 'The form could not be read.')
+    if (body.outcome === 'too-large') throw refuse('BODY_TOO_LARGE', { limit: FORM_BYTES })
+    if (body.outcome !== 'complete') throw refuse('INVALID_REQUEST', {}, 'The form did not come whole.')
     const form = new URLSearchParams(Buffer.from(body.bytes).toString('utf8'))
     const grant = form.get('grant_type')
     if (grant !== 'password')

@@ -38,6 +38,11 @@ export const wireErrors: Record<DomainErrorCode, WireError> = {
     text: 'Too many requests. Wait as long as Retry-After says.',
   },
   INVALID_REQUEST: { status: 400, code: 'INVALID_REQUEST', text: 'The request is not valid.' },
+  BODY_TOO_LARGE: {
+    status: 413,
+    code: 'SIZE_INVALID',
+    text: 'The body is larger than anything that is expected here.',
+  },
   NOT_FOUND: { status: 404, code: 'NOT_FOUND', text: 'There is nothing at this path.' },
   METHOD_NOT_ALLOWED: { status: 405, code: 'UNSUPPORTED', text: 'This method is not supported at this path.' },
   NAME_INVALID: {

@@ -65,6 +65,23 @@ describe('the collector takes nothing that was acknowledged', () => {
       }
     })
 
+    // I1: a push that is acknowledged names only what is served.
+    test('an index that was deleted is not served again without the child that was deleted after it', async (t) => {
+      const registry = await startRegistry(t, { database })
+      const repository = registry.as('owner').repository('owner/app')
+      const child = await repository.push(anImage())
+      const index = await repository.push(anIndex([child]), 'latest')
+      for (const digest of [index.digest, child.digest]) {
+        assert.equal((await repository.send('DELETE', `manifests/${digest}`)).status, 202)
+      }
+      const refused = await repository.tryPutManifest(index, 'latest')
+      assert.deepEqual([refused.status, refused.code], [404, 'MANIFEST_BLOB_UNKNOWN'])
+      await repository.putManifest(child)
+      await repository.putManifest(index, 'latest')
+      await repository.assertWhole('latest')
+      await assertInStep(registry)
+    })
+
     // Case 91, M17.
     test('100 pushes of one tag and two digests at the same time all succeed and leave one tag', async (t) => {
       const registry = await startRegistry(t, { database })

@@ -51,8 +51,8 @@ export class Arena {
     for (let n = 0; n < SESSIONS; n++) {
       const client = new pg.Client({ connectionString: url })
       await client.connect()
-      // Whoever closes a circle is the one that loses: the others have looked for one long before.
-      await client.query(`set deadlock_timeout = '1ms'`)
+      // Whoever closes a circle is the one that loses: the other has looked for one long before. If not, the first.
+      await client.query(`set deadlock_timeout = '${1 + 20 * n}ms'`)
       const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid')
       clients.push(client)
       sessions.push(new Session(client, rows[0]?.pid ?? 0, keys))

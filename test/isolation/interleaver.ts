@@ -1,6 +1,6 @@
 import type { Arena } from './arena.ts'
 import { type Footprint, merge } from './footprint.ts'
-import { Orders } from './orders.ts'
+import { Divergence, Orders } from './orders.ts'
 import type { Grain, Program, Session } from './session.ts'
 
 /** What one order came to. */
@@ -37,9 +37,8 @@ export async function play(arena: Arena, programs: readonly Program[], options: 
   const ends: End[] = []
   let redundant = 0
   do {
-    await arena.restore()
     const sessions = programs.map((_, at) => sessionAt(arena, at))
-    if (await playOnce(arena, sessions, programs, orders, grain)) {
+    if (await playSurely(arena, sessions, programs, orders, grain)) {
       ends.push({
         order: orders.text,
         outcomes: sessions.map((session) => session.outcome),
@@ -86,6 +85,24 @@ function sessionAt(arena: Arena, at: number): Session {
   const session = arena.sessions[at]
   if (session === undefined) throw new Error(`The arena has ${arena.sessions.length} sessions`)
   return session
+}
+
+const TRIES = 10
+
+/** Plays the order again when a deadlock went to the other session than last time. */
+async function playSurely(...args: Parameters<typeof playOnce>): Promise<boolean> {
+  const [arena, sessions, , orders] = args
+  for (let tries = 1; ; tries++) {
+    await arena.restore()
+    try {
+      return await playOnce(...args)
+    } catch (error) {
+      // An open transaction would stop every later test.
+      await abandon(sessions)
+      if (!(error instanceof Divergence) || tries === TRIES) throw error
+      orders.again()
+    }
+  }
 }
 
 /** False when the order was given up as redundant. */

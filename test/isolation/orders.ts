@@ -13,6 +13,13 @@ interface Decision {
   chosen: Choice
 }
 
+/** The same order went differently: the database chose whom to refuse in a deadlock, or something else acts. */
+export class Divergence extends Error {
+  constructor() {
+    super('The same order went differently the second time: something beside the sessions acts')
+  }
+}
+
 /**
  * Every order of the steps of several sessions, depth first: a run asks at each point who goes on, and what was chosen
  * last is chosen differently in the next run. Orders that differ only in steps which have nothing to do with each other
@@ -32,7 +39,7 @@ export class Orders {
     const known = this.#path[this.#depth]
     if (known !== undefined) {
       const same = choices.map((choice) => choice.session).join() === known.choices.map((c) => c.session).join()
-      if (!same) throw new Error('The same order went differently the second time: something beside the sessions acts')
+      if (!same) throw new Divergence()
       this.#depth++
       return known.chosen.session
     }
@@ -42,6 +49,11 @@ export class Orders {
     this.#path.push({ choices, asleep, chosen })
     this.#depth++
     return chosen.session
+  }
+
+  /** Prepares the same run once more. */
+  again(): void {
+    this.#depth = 0
   }
 
   /** Prepares the next run; false when all have been played. */

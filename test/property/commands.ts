@@ -137,15 +137,16 @@ async function putDocument(
     model.accept(repository, document, tag, now(real))
 }
 
-const mount = fc.tuple(repositories, blobs).map(
-  ([from, blob]) =>
-    new Step(`mount blob ${blob} from ${from}`, async (model, real) => {
+/** With a source only that one counts; without one the registry looks among what the caller owns. */
+const mount = fc.tuple(repositories, blobs, fc.boolean()).map(
+  ([from, blob, isNamed]) =>
+    new Step(`mount blob ${blob} ${isNamed ? `from ${from}` : 'from anywhere'}`, async (model, real) => {
       const to = (from + 1) % REPOSITORIES
-      const states = [model.blob(from, blob, now(real)), model.blob(to, blob, now(real))]
+      const states = (isNamed ? [from] : [to, from]).map((one) => model.blob(one, blob, now(real)))
       const expected = states.includes('there') ? 'there' : states.includes('may') ? 'may' : 'gone'
-      const source = encodeURIComponent(at(real, from).path)
+      const source = isNamed ? `&from=${encodeURIComponent(at(real, from).path)}` : ''
       const digest = model.universe.blobs[blob]?.digest
-      const answer = await at(real, to).send('POST', `blobs/uploads/?mount=${digest}&from=${source}`)
+      const answer = await at(real, to).send('POST', `blobs/uploads/?mount=${digest}${source}`)
       if (settle(expected, answer.status, 201, 202, `mount of ${blob}`)) model.promiseBlob(to, blob, now(real))
       else await real.registry.as('owner').send('DELETE', answer.headers.location ?? '')
     }),

@@ -1,7 +1,7 @@
 import { randomBytes, randomInt } from 'node:crypto'
 import type { TestContext } from 'node:test'
 import fc from 'fast-check'
-import { assertInStep } from '../integration/gc-support.ts'
+import { assertInStep, letEverythingRunOut } from '../integration/gc-support.ts'
 import { startRegistry, type TestRegistry } from '../support/registry.ts'
 import { compare, sequences } from './commands.ts'
 import { Model, WINDOW_MS } from './model.ts'
@@ -21,6 +21,7 @@ export async function playSequences(t: TestContext, options: PlayOptions): Promi
   const registry = await startRegistry(t, { database: options.database, config })
   const property = fc.asyncProperty(sequences(options.commands), (commands) => playOne(registry, commands))
   await fc.assert(property, { seed, numRuns: options.sequences, interruptAfterTimeLimit: 6 * 3_600_000 })
+  await letEverythingRunOut(registry)
   await assertInStep(registry)
 }
 

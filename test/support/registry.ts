@@ -184,7 +184,7 @@ export class TestRegistry {
   }
 }
 
-export interface Replica {
+interface Replica {
   readonly server: RunningServer
   /** The same client, speaking to this server. */
   readonly as: (client: TestClient) => TestClient

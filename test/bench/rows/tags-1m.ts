@@ -47,10 +47,10 @@ export const tags1m: Row = {
 
 /** Latency and CPU of the largest repository, and how both grow towards it. */
 async function measure(subject: Subject, sizes: readonly number[], pages: number): Promise<Sample> {
-  const points: { size: number; p50: number; p99: number; cpu: number }[] = []
+  const points: { size: number; p50: number; p99: number; cpu: number; foreign: number }[] = []
   for (const size of sizes) {
     const repository = nameOf(size)
-    const { result, serverCpuSeconds } = await runLoad({
+    const { result, serverCpuSeconds, foreignCores } = await runLoad({
       subject,
       authorization: await subject.authorize(`repository:${repository}:pull`),
       oneCore: true,
@@ -63,7 +63,8 @@ async function measure(subject: Subject, sizes: readonly number[], pages: number
         expectedStatus: 200,
       },
     })
-    points.push({ size, p50: result.p50Ms, p99: result.p99Ms, cpu: (serverCpuSeconds * 1e6) / result.count })
+    const cpu = (serverCpuSeconds * 1e6) / result.count
+    points.push({ size, p50: result.p50Ms, p99: result.p99Ms, cpu, foreign: foreignCores })
   }
   const largest = points.at(-1)
   if (largest === undefined) throw new Error('No size was measured')
@@ -71,6 +72,7 @@ async function measure(subject: Subject, sizes: readonly number[], pages: number
     p50: largest.p50,
     p99: largest.p99,
     cpu: largest.cpu,
+    foreign: largest.foreign,
     growth: growthExponent(points.map(({ size, cpu }) => [size, cpu])),
     growthP50: growthExponent(points.map(({ size, p50 }) => [size, p50])),
   }

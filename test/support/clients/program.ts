@@ -40,11 +40,7 @@ export function run(command: string, args: readonly string[], options: ProgramOp
 }
 
 /** Runs a program that must succeed. @returns what it wrote to standard output, without the last line break. */
-export async function succeed(
-  command: string,
-  args: readonly string[],
-  options: ProgramOptions = {},
-): Promise<string> {
+export async function succeed(command: string, args: readonly string[], options: ProgramOptions = {}): Promise<string> {
   const { code, stdout, stderr } = await run(command, args, options)
   assert.equal(code, 0, `${command} ${args.join(' ')} ended with ${code}:\n${stdout}${stderr}`)
   return stdout.trimEnd()
@@ -53,6 +49,9 @@ export async function succeed(
 /** Runs a program that must fail. @returns everything that a person would see of it. */
 export async function fail(command: string, args: readonly string[], options: ProgramOptions = {}): Promise<string> {
   const { code, stdout, stderr } = await run(command, args, options)
-  assert.ok(typeof code === 'number' && code > 0, `${command} ${args.join(' ')} ended with ${code}:\n${stdout}${stderr}`)
+  assert.ok(
+    typeof code === 'number' && code > 0,
+    `${command} ${args.join(' ')} ended with ${code}:\n${stdout}${stderr}`,
+  )
   return stdout + stderr
 }

@@ -16,7 +16,7 @@ export const PASSWORD = 'correct-horse-battery'
 const program = join(root, 'src/main.ts')
 
 /** A test, or whoever else says when it is over. */
-interface Lifetime {
+export interface Lifetime {
   after(end: () => Promise<void>): void
 }
 
@@ -50,13 +50,15 @@ export class ServerProcess {
 
   /** @throws Error with what the server said when it does not come up within 60 seconds. */
   static async start(t: Lifetime, options: ServerProcessOptions = {}): Promise<ServerProcess> {
+    const end = new AsyncDisposableStack()
+    t.after(() => end.disposeAsync())
     const dataDir = mkdtempSync(join(tmpdir(), 'longshore-server-'))
-    t.after(async () => rmSync(dataDir, { recursive: true, force: true }))
-    const env = { ...withoutOurs(process.env), ...settingsOf(await databaseSettings(t, options)), ...settingsOf(options.settings) }
+    end.defer(() => rmSync(dataDir, { recursive: true, force: true }))
+    const settings = { ...(await databaseSettings(end, options)), ...options.settings }
+    const env = { ...withoutOurs(process.env), ...settingsOf(settings) }
     const args = [program, 'serve', '--listen', '127.0.0.1:0', '--metrics', '', '--data', dataDir]
     const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'pipe'] })
-    // Registered last, so that it runs before the folder and the database are removed: hooks run in reverse there.
-    t.after(() => stop(child, 'SIGTERM'))
+    end.defer(() => stop(child))
     const output = new Output(child)
     await output.waitFor(() => output.stderr.includes('docker login'), 'it serves', 60_000)
     return new ServerProcess({ dataDir, child, env, output })
@@ -112,33 +114,23 @@ export function startServerProcess(t: Lifetime, options: ServerProcessOptions = 
 
 /** One server with these users for all tests of the surrounding `describe`. */
 export function shareServerProcess(users: readonly string[], options: ServerProcessOptions = {}): () => ServerProcess {
-  const lifetime = new SharedLifetime()
+  const lifetime = describeLifetime()
   let server: ServerProcess | undefined
   before(async () => {
     server = await startServerProcess(lifetime, options)
     await server.createUsers(...users)
   })
-  after(() => lifetime.end())
   return () => {
     if (server === undefined) throw new Error('The shared server runs only while tests do')
     return server
   }
 }
 
-/** The lifetime of what several tests share. */
-export class SharedLifetime implements Lifetime {
-  readonly #ends: (() => Promise<void>)[] = []
-
-  after(end: () => Promise<void>): void {
-    this.#ends.push(end)
-  }
-
-  /** Ends everything, what came last first, and all of it even if something fails. */
-  async end(): Promise<void> {
-    const failures: unknown[] = []
-    for (const end of this.#ends.splice(0).reverse()) await end().catch((error: unknown) => failures.push(error))
-    if (failures.length > 0) throw new AggregateError(failures, 'Something that tests shared could not be ended')
-  }
+/** The lifetime of what the tests of the surrounding `describe` share. What came last ends first. */
+export function describeLifetime(): Lifetime {
+  const stack = new AsyncDisposableStack()
+  after(() => stack.disposeAsync())
+  return { after: (end) => stack.defer(end) }
 }
 
 /** What a process writes, kept and watched. */
@@ -172,7 +164,11 @@ class Output {
         child.off('close', gone)
         end()
       }
-      const lastWords = () => `It said:\n${this.stderr}${this.lines.slice(-20).map((line) => JSON.stringify(line)).join('\n')}`
+      const lastWords = () =>
+        `It said:\n${this.stderr}${this.lines
+          .slice(-20)
+          .map((line) => JSON.stringify(line))
+          .join('\n')}`
       const giveUp = (how: string) => settle(() => reject(new Error(`Waiting until ${what}: ${how}. ${lastWords()}`)))
       const look = () => {
         if (holds()) settle(resolve)
@@ -186,10 +182,10 @@ class Output {
   }
 }
 
-async function stop(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+async function stop(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
   const exited = once(child, 'exit')
-  child.kill(signal)
+  child.kill('SIGTERM')
   const late = setTimeout(() => child.kill('SIGKILL'), 35_000)
   await exited
   clearTimeout(late)
@@ -205,11 +201,11 @@ function settingsOf(settings: Readonly<Record<string, string>> = {}): Record<str
 }
 
 async function databaseSettings(
-  t: Lifetime,
+  end: AsyncDisposableStack,
   { database }: ServerProcessOptions,
 ): Promise<Readonly<Record<string, string>>> {
   if (database?.name !== 'postgres') return {}
   const url = await createDatabase(await testPostgresUrl())
-  t.after(() => dropDatabase(url))
+  end.defer(() => dropDatabase(url))
   return { DB_URI: url, SECRET_KEY: 'a secret key of tests', DATABASE_SECRET_KEY: 'another secret key of tests' }
 }

@@ -11,11 +11,14 @@ import type { ServerArguments } from './server.ts'
 
 export const OWNER = 'owner'
 const PASSWORD = 'correct-horse-battery'
+export const AUTHORIZATION = basic(OWNER, PASSWORD)
 const passwordHash = hashPassword(PASSWORD)
 const START_MS = 60_000
 
+export type DatabaseName = 'sqlite' | 'postgres'
+
 export interface InstallationOptions {
-  readonly database: 'sqlite' | 'postgres'
+  readonly database: DatabaseName
   /** Where the server keeps everything; else a new folder, which is removed at the end. */
   readonly dataDir?: string
   readonly blobRoot?: string
@@ -56,7 +59,7 @@ export class Installation {
   }
 
   get client(): TestClient {
-    return new TestClient(this.#url, basic(OWNER, PASSWORD))
+    return new TestClient(this.#url, AUTHORIZATION)
   }
 
   get pid(): number {

@@ -85,8 +85,9 @@ export class Ledger {
   }
 
   async cancel(upload: Upload): Promise<void> {
+    const wanted = this.sessions.allows(upload.location, 'over') ? [204, 404] : [204]
     this.sessions.expect(upload.location, 'over')
-    await this.#send('DELETE', upload.location, this.sessions.of(upload.location).size > 1 ? [204, 404] : [204])
+    await this.#send('DELETE', upload.location, wanted)
     this.sessions.settle(upload.location, 'over')
   }
 
@@ -105,7 +106,10 @@ export class Ledger {
     this.manifests.expect(key, true)
     const before = tag === undefined ? [] : [...this.tags.of(tagKey)]
     if (tag !== undefined) this.tags.expect(tagKey, image.digest)
-    this.#mayGo(repository, before.filter((digest) => digest !== image.digest))
+    this.#mayGo(
+      repository,
+      before.filter((digest) => digest !== image.digest),
+    )
     const headers = { 'content-type': image.mediaType }
     await this.#send('PUT', `/v2/${repository}/manifests/${tag ?? image.digest}`, [201], { body, headers })
     this.manifests.settle(key, true)
@@ -119,26 +123,29 @@ export class Ledger {
 
   async deleteTag(repository: string, tag: string): Promise<void> {
     const key = `${repository}:${tag}`
+    const wanted = this.tags.allows(key, undefined) ? [202, 404] : [202]
     this.#mayGo(repository, [...this.tags.of(key)])
     this.tags.expect(key, undefined)
-    await this.#send('DELETE', `/v2/${repository}/manifests/${tag}`, this.tags.of(key).size > 1 ? [202, 404] : [202])
+    await this.#send('DELETE', `/v2/${repository}/manifests/${tag}`, wanted)
     this.tags.settle(key, undefined)
   }
 
   async deleteManifest(repository: string, digest: string): Promise<void> {
     const key = `${repository}@${digest}`
     const tagKeys = this.tags.keys().filter((tag) => tag.startsWith(`${repository}:`) && this.tags.allows(tag, digest))
+    const wanted = this.manifests.allows(key, false) ? [202, 404] : [202]
     this.#mayGo(repository, [digest])
     for (const tag of tagKeys) this.tags.expect(tag, undefined)
-    await this.#send('DELETE', `/v2/${repository}/manifests/${digest}`, [202, 404])
+    await this.#send('DELETE', `/v2/${repository}/manifests/${digest}`, wanted)
     this.manifests.settle(key, false)
     for (const tag of tagKeys) this.tags.settle(tag, undefined)
   }
 
   async deleteBlob(repository: string, digest: string): Promise<void> {
     const key = `${repository}@${digest}`
+    const wanted = this.blobs.allows(key, false) ? [202, 404] : [202]
     this.blobs.expect(key, false)
-    await this.#send('DELETE', `/v2/${repository}/blobs/${digest}`, [202, 404])
+    await this.#send('DELETE', `/v2/${repository}/blobs/${digest}`, wanted)
     this.blobs.settle(key, false)
   }
 
@@ -147,6 +154,24 @@ export class Ledger {
     const manifest = await this.#send('GET', `/v2/${repository}/manifests/${reference}`, [200])
     const { layers = [] } = manifest.json()
     for (const { digest } of layers) await this.#send('GET', `/v2/${repository}/blobs/${digest}`, [200])
+  }
+
+  /** Time has passed in which whatever no tag names may have been collected. */
+  letTimePass(): void {
+    for (const location of this.uploads.keys()) this.sessions.expect(location, 'over')
+    for (const facts of [this.blobs, this.manifests]) {
+      for (const key of facts.keys()) if (!this.#isNamed(key)) facts.expect(key, false)
+    }
+  }
+
+  /** Whether a tag that certainly stands leads to it. */
+  #isNamed(key: string): boolean {
+    const [repository = '', wanted = ''] = key.split('@')
+    return this.tags.keys().some((tagKey) => {
+      if (!tagKey.startsWith(`${repository}:`)) return false
+      const digest = this.tags.certain(tagKey)
+      return digest !== undefined && closureOf(this.contents, digest).includes(wanted)
+    })
   }
 
   /** What nothing acknowledged holds any more may be served until it is collected, or be gone. */
@@ -170,11 +195,36 @@ export class Ledger {
   }
 }
 
-/** The blobs that a manifest names, and those of its children. */
+/** A manifest, its children, and the blobs that they name. */
+export function closureOf(contents: ReadonlyMap<string, Uint8Array>, digest: string): string[] {
+  return [
+    digest,
+    ...namedBy(contents, digest).flatMap((named) =>
+      named.isManifest ? closureOf(contents, named.digest) : [named.digest],
+    ),
+  ]
+}
+
+/** The blobs that a manifest and its children name. */
 export function blobsOf(contents: ReadonlyMap<string, Uint8Array>, digest: string): string[] {
+  return namedBy(contents, digest).flatMap((named) =>
+    named.isManifest ? blobsOf(contents, named.digest) : [named.digest],
+  )
+}
+
+function namedBy(contents: ReadonlyMap<string, Uint8Array>, digest: string): { digest: string; isManifest: boolean }[] {
   const content = contents.get(digest)
   if (content === undefined) return []
-  const { config, layers = [], manifests = [] } = JSON.parse(Buffer.from(content).toString('utf8'))
-  const own = [...(config ? [config] : []), ...layers].map((descriptor: { digest: string }) => descriptor.digest)
-  return [...own, ...manifests.flatMap((child: { digest: string }) => blobsOf(contents, child.digest))]
+  const { config, layers = [], manifests = [] }: ManifestBody = JSON.parse(Buffer.from(content).toString('utf8'))
+  const blobs = [...(config ? [config] : []), ...layers]
+  return [
+    ...blobs.map((blob) => ({ digest: blob.digest, isManifest: false })),
+    ...manifests.map((child) => ({ digest: child.digest, isManifest: true })),
+  ]
+}
+
+interface ManifestBody {
+  readonly config?: { digest: string }
+  readonly layers?: { digest: string }[]
+  readonly manifests?: { digest: string }[]
 }

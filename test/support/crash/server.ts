@@ -94,7 +94,7 @@ async function answer(server: RunningServer, { command, ms = 0 }: Request): Prom
       return fsck({ db, stores, clock, options: { hashBlobs: true, graceMs: 0, pauseMs: 20 } })
     case 'close':
       await server.close()
-      process.disconnect()
+      process.disconnect?.()
       return undefined
     default:
       throw new Error(`The server of a crash test knows no command ${command}`)

@@ -1,0 +1,216 @@
+import assert from 'node:assert/strict'
+import { globSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { anImage } from '../images.ts'
+import { root } from '../stages.ts'
+import { checkFsck, checkRepository, checkStore } from './check.ts'
+import { type DatabaseName, Installation, OWNER, ServerGone, WorkFailed } from './installation.ts'
+import { Cut, Ledger, Refused } from './ledger.ts'
+import { LONG_MS, type Scenario, type Scene, scenarios } from './scenarios.ts'
+
+export interface Break {
+  readonly story: string
+  readonly point: string
+  /** At which passing; `sticky`: and at every later one. */
+  readonly nth: number
+  readonly sticky: boolean
+  readonly effect: 'kill' | 'EIO' | 'ENOSPC'
+}
+
+/** How often each story passes each point when nothing breaks. */
+export type Passes = ReadonlyMap<string, ReadonlyMap<string, number>>
+
+/** The points that stand in the code. */
+export function namedPoints(): string[] {
+  const sources = globSync('src/**/*.ts', { cwd: root }).map((file) => readFileSync(join(root, file), 'utf8'))
+  const names = sources.flatMap((source) =>
+    [...source.matchAll(/\bfaultpoint\('([^']+)'\)/g)].map((match) => match[1] ?? ''),
+  )
+  return [...new Set(names)].sort()
+}
+
+/** Runs every story once without a fault. */
+export async function recordPasses(database: DatabaseName): Promise<Passes> {
+  const stand = await Stand.open(database)
+  const passes = new Map<string, ReadonlyMap<string, number>>()
+  try {
+    for (const name of Object.keys(scenarios)) passes.set(name, await stand.record(name))
+  } finally {
+    await stand.close()
+  }
+  return passes
+}
+
+/** Every passing of every point of every story, once with this effect. */
+export function everyBreak(passes: Passes, effect: Break['effect'], sticky = false): Break[] {
+  return [...passes].flatMap(([story, points]) =>
+    [...points].flatMap(([point, count]) =>
+      Array.from({ length: count }, (_, i) => ({ story, point, nth: i + 1, sticky, effect })),
+    ),
+  )
+}
+
+export interface Outcome {
+  readonly done: number
+  /** One line per break after which something was not as it must be. */
+  readonly failures: readonly string[]
+}
+
+/** Goes through the breaks on several installations side by side. One that failed is thrown away. */
+export async function runBreaks(database: DatabaseName, breaks: readonly Break[], sideBySide = 2): Promise<Outcome> {
+  const waiting = [...breaks]
+  const failures: string[] = []
+  let done = 0
+  const work = async () => {
+    let stand = await Stand.open(database)
+    try {
+      for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+        done++
+        try {
+          await stand.run(next)
+        } catch (error) {
+          failures.push(`${describeBreak(next)}: ${error instanceof Error ? error.message : String(error)}`)
+          await stand.close()
+          stand = await Stand.open(database)
+        }
+      }
+      await stand.finish()
+    } finally {
+      await stand.close()
+    }
+  }
+  await Promise.all(Array.from({ length: sideBySide }, work))
+  return { done, failures }
+}
+
+export function describeBreak({ story, point, nth, sticky, effect }: Break): string {
+  return `${story}: ${effect} at ${point}, passing ${nth}${sticky ? ' and later' : ''}`
+}
+
+/** One installation on which things break one after the other. */
+class Stand {
+  readonly #installation: Installation
+  readonly #ledger: Ledger
+  #count = 0
+
+  private constructor(installation: Installation) {
+    this.#installation = installation
+    this.#ledger = new Ledger(installation.client)
+  }
+
+  static async open(database: DatabaseName): Promise<Stand> {
+    const stand = new Stand(await Installation.create({ database }))
+    // Acknowledged before everything that breaks, and there after all of it.
+    await stand.#ledger.push(`${OWNER}/anchor`, anImage(), 'v1')
+    return stand
+  }
+
+  async record(story: string): Promise<ReadonlyMap<string, number>> {
+    const { scene, act } = await this.#prepare(story)
+    this.#installation.forgetPasses()
+    await act()
+    await this.#installation.settle()
+    const passes = this.#installation.passes()
+    await this.#checkEnd(scene)
+    return passes
+  }
+
+  async run(one: Break): Promise<void> {
+    const { scene, act } = await this.#prepare(one.story)
+    this.#installation.arm(`${one.point}:${one.nth}${one.sticky ? '+' : ''}:${one.effect}`)
+    if (one.effect === 'kill') await this.#die(act)
+    else await this.#suffer(one, act)
+    this.#installation.disarm()
+    await this.#check(scene)
+    await checkFsck(this.#installation)
+    // A client that tries again succeeds: nothing that broke stands in its way.
+    await act()
+    await this.#check(scene)
+    await this.#checkEnd(scene)
+  }
+
+  /** All of it once more, with the server stopped and started as an operator does. */
+  async finish(): Promise<void> {
+    await this.#installation.stop()
+    await this.#start()
+    await checkRepository(this.#ledger, `${OWNER}/anchor`)
+    await checkFsck(this.#installation)
+  }
+
+  close(): Promise<void> {
+    return this.#installation.remove()
+  }
+
+  async #prepare(story: string): Promise<{ scene: Scene; act: () => Promise<void> }> {
+    const scenario: Scenario | undefined = scenarios[story]
+    if (scenario === undefined) throw new Error(`There is no story ${story}`)
+    this.#count++
+    const repository = `${OWNER}/r${this.#count}`
+    const scene = { installation: this.#installation, ledger: this.#ledger, repository }
+    const act = await scenario(scene)
+    await this.#installation.settle()
+    return { scene, act }
+  }
+
+  async #start(): Promise<void> {
+    await this.#installation.start()
+    this.#ledger.client = this.#installation.client
+  }
+
+  async #die(act: () => Promise<void>): Promise<void> {
+    try {
+      await act()
+    } catch (error) {
+      if (!(error instanceof Cut || error instanceof ServerGone)) throw error
+    }
+    assert.ok(await this.#installation.diesWithin(10_000), 'the point was not passed: nothing died')
+    // On PostgreSQL the session of a request that died is held until its claim runs out.
+    await this.#installation.advance(60_000)
+    await this.#start()
+  }
+
+  async #suffer(one: Break, act: () => Promise<void>): Promise<void> {
+    try {
+      await act()
+    } catch (error) {
+      if (error instanceof Refused) return assertHonest(one, error)
+      // A download has begun when its disk fails: it must end in a way that nobody takes for the whole.
+      if (error instanceof Cut && one.story === 'pull') return
+      if (!(error instanceof WorkFailed)) throw error
+    }
+  }
+
+  /** What was acknowledged, and nothing half there. */
+  async #check({ repository }: Scene): Promise<void> {
+    const { manifests, blobs } = this.#ledger
+    const keys = [...this.#ledger.tags.keys(), ...manifests.keys(), ...blobs.keys()]
+    const paths = new Set(keys.map((key) => key.split(/[@:]/)[0] ?? ''))
+    for (const path of paths)
+      if (path === repository || path.startsWith(`${repository}-`)) await checkRepository(this.#ledger, path)
+    await checkRepository(this.#ledger, `${OWNER}/anchor`)
+  }
+
+  /** No residue is left when every lease has run out; then the story is cleared away. */
+  async #checkEnd(scene: Scene): Promise<void> {
+    this.#ledger.letTimePass()
+    await this.#installation.advance(LONG_MS)
+    await this.#installation.collect()
+    await this.#check(scene)
+    checkStore(this.#ledger, this.#installation.blobRoot)
+    for (const key of this.#ledger.tags.keys()) {
+      const [path = '', tag = ''] = key.split(':')
+      if (path.startsWith(scene.repository) && this.#ledger.tags.certain(key) !== undefined)
+        await this.#ledger.deleteTag(path, tag)
+    }
+  }
+}
+
+/** A failing disk is told as one: 507 when it is full, else another 5xx, with a body that clients can show. */
+function assertHonest({ effect, point }: Break, { answer }: Refused): void {
+  const text = `${answer.status} ${answer.text()}`
+  assert.ok(answer.status >= 500, text)
+  if (effect === 'ENOSPC' && /^(storage\.(created|written|synced|directory-synced)|db\.)/.test(point))
+    assert.equal(answer.status, 507, text)
+  const [first] = answer.json().errors
+  assert.ok(typeof first.code === 'string' && typeof first.message === 'string', text)
+}
