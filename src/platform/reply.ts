@@ -56,10 +56,19 @@ export async function sendReply(exchange: Exchange, reply: Reply, common: Header
     return
   }
   const { body } = reply
-  if (body === undefined || typeof body === 'function' || request.method === 'HEAD') response.end()
-  else if (typeof body === 'string' || body instanceof Uint8Array) response.end(body)
-  else response.end(body.latin1, 'latin1')
-  if (unread) drain(exchange)
+  // Whoever waits for 100 Continue and gets an answer instead sends nothing.
+  const drains = unread && request.headers.expect === undefined
+  const sendsNothing = body === undefined || typeof body === 'function' || request.method === 'HEAD'
+  if (drains) {
+    if (!sendsNothing) response.write(...writableOf(body))
+    else response.flushHeaders()
+    endAfterDraining(exchange)
+  } else if (sendsNothing) response.end()
+  else response.end(...writableOf(body))
+}
+
+function writableOf(body: string | Uint8Array | Latin1): [string | Uint8Array, BufferEncoding] {
+  return typeof body === 'string' || body instanceof Uint8Array ? [body, 'utf8'] : [body.latin1, 'latin1']
 }
 
 function hasBody(headers: Record<string, string | string[] | undefined>): boolean {
@@ -71,12 +80,10 @@ function hasBody(headers: Record<string, string | string[] | undefined>): boolea
  * not keep us reading. Node closes the connection when the response has ended, so the end waits; the client has the whole
  * answer before.
  */
-function endAfterDraining({ request, response }: Exchange, body: string | Uint8Array | undefined): void {
+function endAfterDraining({ request, response }: Exchange): void {
   let left = DRAINED_BYTES
   const stop = () => request.socket.destroy()
   const timer = setTimeout(stop, DRAIN_MS)
-  if (body === undefined) response.flushHeaders()
-  else response.write(body)
   request.on('data', (chunk: Uint8Array) => {
     left -= chunk.length
     if (left < 0) stop()

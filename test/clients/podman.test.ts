@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { before, describe, test } from 'node:test'
-import { aBusyboxImage, type BusyboxImage, writeLayout } from '../support/clients/busybox-image.ts'
+import { aBusyboxImage, type BusyboxImage, writeDockerArchive } from '../support/clients/busybox-image.ts'
 import { ContainerTools, ensureClients } from '../support/clients/container-tools.ts'
 import { describeLifetime, shareServerProcess } from '../support/clients/server-process.ts'
 import { forEachDatabase } from '../support/databases.ts'
@@ -24,10 +24,9 @@ describe('podman', () => {
     /** An image that no other test has, in podman's store under a name of this registry. */
     const load = async (tools: ContainerTools, path: string): Promise<BusyboxImage> => {
       const image = await aBusyboxImage(`${path}\n`)
-      const layout = join(tools.dir, path.replaceAll(/\W/g, '-'))
-      await writeLayout(layout, 'image', [image])
-      const id = await tools.run('podman', 'pull', '--quiet', `oci:${layout}:image`)
-      await tools.run('podman', 'tag', id, nameOf(path))
+      const archive = join(tools.dir, 'image.tar')
+      await writeDockerArchive(archive, nameOf(path), image)
+      await tools.run('podman', 'load', '--quiet', '--input', archive)
       return image
     }
 

@@ -153,7 +153,7 @@ describe('the setup form', () => {
   test('a body above 16 KiB is refused, also when its length is not announced', async (t) => {
     const { client, token, url } = await startEmptyRegistry(t)
     const fields = { token, name: 'captain', password: 'x'.repeat(17_000), repeat: '' }
-    assertPage(await post(client, fields), 400, /larger than 16384 bytes/)
+    assertPage(await post(client, fields), 413, /larger than 16384 bytes/)
     assert.equal(await postChunked(`${url}/setup`, new URLSearchParams(fields).toString()), 400)
   })
 

@@ -12,6 +12,8 @@ const TABLES = [
   ...['audit_entry', 'tag', 'manifest_edge', 'manifest', 'upload', 'repository_blob', 'blob_copy', 'blob'],
   ...['repository', 'namespace'],
 ] as const
+/** What the sessions change: all but who owns it. */
+const CHANGING = TABLES.slice(0, -2)
 const SESSIONS = 3
 /** Emptying by `delete` is quick but leaves dead rows behind. */
 const RESTORES_PER_TRUNCATE = 100
@@ -28,6 +30,8 @@ export class Arena {
   readonly #control: pg.Client
   #savedObjects: ReadonlySet<string> = new Set()
   #restores = 0
+  /** Most orders end in one of few states. */
+  readonly #judged = new Map<string, readonly string[]>()
 
   private constructor(url: string, db: Db, control: pg.Client, clients: readonly pg.Client[], sessions: Session[]) {
     this.#url = url
@@ -45,6 +49,7 @@ export class Arena {
     const control = new pg.Client({ connectionString: url })
     await control.connect()
     await control.query(TABLES.map((table) => `create table saved_${table} as table ${table} with no data`).join(';'))
+    await control.query(restoreFunction())
     const keys = await readForeignKeys(control)
     const clients: pg.Client[] = []
     const sessions: Session[] = []
@@ -76,19 +81,15 @@ export class Arena {
     )
     this.#savedObjects = new Set(this.objects)
     this.#restores = 0
+    this.#judged.clear()
   }
 
   async restore(): Promise<void> {
     this.objects = new Set(this.#savedObjects)
-    const empty =
-      ++this.#restores % RESTORES_PER_TRUNCATE === 0
-        ? [`truncate ${TABLES.join(', ')} cascade`]
-        : TABLES.slice(0, -2).map((table) => `delete from ${table}`)
-    const filled = this.#restores % RESTORES_PER_TRUNCATE === 0 ? TABLES : TABLES.slice(0, -2)
-    const fill = [...filled]
-      .reverse()
-      .map((table) => `insert into ${table} overriding system value table saved_${table}`)
-    await this.#control.query([...empty, ...fill].join(';'))
+    if (++this.#restores % RESTORES_PER_TRUNCATE === 0) {
+      await this.#control.query(`truncate ${CHANGING.join(', ')}`)
+    }
+    await this.#control.query({ name: 'restore', text: 'select restore_arena()' })
   }
 
   /** Runs statements that a test needs to make a state. */
@@ -106,14 +107,18 @@ export class Arena {
     return rows[0]?.blocked ?? false
   }
 
-  /** Everything that matters, as text that is the same for the same state. */
-  async state(): Promise<string> {
+  /** Everything that matters, as text that is the same for the same state, and the rules that it breaks. */
+  async judge(): Promise<{ state: string; broken: readonly string[] }> {
     const { rows } = await this.#control.query<{ state: string }>({ name: 'state', text: stateSql })
-    return `${rows[0]?.state} objects ${[...this.objects].sort().join()}`
+    const state = `${rows[0]?.state} objects ${[...this.objects].sort().join()}`
+    const known = this.#judged.get(state)
+    if (known) return { state, broken: known }
+    const broken = await this.#brokenRules()
+    this.#judged.set(state, broken)
+    return { state, broken }
   }
 
-  /** The rules that the state breaks, as sentences. */
-  async brokenRules(): Promise<string[]> {
+  async #brokenRules(): Promise<string[]> {
     const { rows } = await this.#control.query<{ rule: string }>({ name: 'rules', text: brokenRulesSql })
     const keys = await this.#control.query<{ key: string; needed: boolean }>({
       name: 'keys',
@@ -121,14 +126,23 @@ export class Arena {
              union all select key, false from upload where residue = 1`,
     })
     const named = new Set(keys.rows.map((row) => row.key))
+    const lost = keys.rows.filter((row) => row.needed && !this.objects.has(row.key))
+    const left = [...this.objects].filter((key) => !named.has(key))
     return [
       ...rows.map((row) => row.rule),
-      ...keys.rows
-        .filter((row) => row.needed && !this.objects.has(row.key))
-        .map((row) => `the bytes ${row.key} are gone`),
-      ...[...this.objects].filter((key) => !named.has(key)).map((key) => `nothing names the object ${key}`),
+      ...lost.map((row) => `the bytes ${row.key} are gone`),
+      ...left.map((key) => `nothing names the object ${key}`),
     ]
   }
+}
+
+/** A function, so that its statements are planned once. */
+function restoreFunction(): string {
+  const empty = CHANGING.map((table) => `delete from ${table};`)
+  const fill = [...CHANGING]
+    .reverse()
+    .map((table) => `insert into ${table} overriding system value select * from saved_${table};`)
+  return `create function restore_arena() returns void language plpgsql as $$begin ${[...empty, ...fill].join(' ')} end$$`
 }
 
 async function readForeignKeys(client: pg.Client): Promise<ForeignKeys> {

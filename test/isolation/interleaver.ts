@@ -42,8 +42,7 @@ export async function play(arena: Arena, programs: readonly Program[], options: 
       ends.push({
         order: orders.text,
         outcomes: sessions.map((session) => session.outcome),
-        state: await arena.state(),
-        broken: await arena.brokenRules(),
+        ...(await arena.judge()),
         conflicts: sessions.flatMap((session) => session.conflicts),
       })
     } else redundant++

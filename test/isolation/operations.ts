@@ -1,4 +1,4 @@
-import { addBlob, deleteBlob as deleteBlobIn, findBlob, mountBlob, renewLease } from '../../src/blobs/blobs.ts'
+import { deleteBlob as deleteBlobIn, findBlob, mountBlob, renewLease } from '../../src/blobs/blobs.ts'
 import { commitUpload } from '../../src/blobs/uploads.ts'
 import {
   claimDoomedBlobs,
@@ -24,7 +24,7 @@ import type { Perform, Program } from './session.ts'
 export const A = { id: 1, namespaceId: 1, path: 'acme/r0' }
 export const B = { id: 2, namespaceId: 1, path: 'acme/r1' }
 export const LEASE_MS = 86_400_000
-export const GRACE_MS = 3_600_000
+const GRACE_MS = 3_600_000
 const actor = { kind: 'system' as const, name: 'test' }
 const write = { actor, address: '127.0.0.1', nowMs: NOW }
 
@@ -83,11 +83,6 @@ export const copyOf = (repositoryId: number, object: string, leasedUntilMs: numb
   leasedUntilMs,
 })
 
-export const addCopy =
-  (repositoryId: number, object: string): Program =>
-  async (perform) =>
-    (await perform(addBlob, copyOf(repositoryId, object, NOW + LEASE_MS))).kept
-
 /** A pusher asks whether the layer exists and will not upload it if so. */
 export const head: Program = async (perform) => {
   const found = await perform(findBlob, { repositoryId: A.id, digest: layer.digest })
@@ -128,28 +123,29 @@ export const inTurn =
 export const deleteLayer: Program = (perform) =>
   perform(deleteBlobIn, { ...write, repository: A, digest: layer.digest })
 
-/** The steps of the collector, as `gc/collector.job.ts` makes them, with this grace. */
+/* The steps of the collector, as `gc/collector.job.ts` makes them, with this grace. */
+
 export const expireTags =
   (nowMs: number): Program =>
   (perform) =>
     perform(closeExpiredTags, { nowMs, limit: 10 })
 
-export async function forgetPast(perform: Perform, nowMs: number): Promise<void> {
+async function forgetPast(perform: Perform, nowMs: number): Promise<void> {
   const ids = await perform(listPastTags, { nowMs, windowMs: 0, limit: 10 })
   if (ids.length > 0) await perform(forgetTags, { ids, nowMs })
 }
 
-export async function reviewManifests(perform: Perform, nowMs: number, graceMs: number): Promise<number> {
+async function reviewManifests(perform: Perform, nowMs: number, graceMs: number): Promise<number> {
   const ids = await perform(listDueManifests, { nowMs, limit: 10 })
   return ids.length === 0 ? 0 : (await perform(collectManifests, { ids, nowMs, graceMs })).removed
 }
 
-export async function reviewLinks(perform: Perform, nowMs: number): Promise<void> {
+async function reviewLinks(perform: Perform, nowMs: number): Promise<void> {
   const links: Link[] = await perform(listDueLinks, { nowMs, limit: 10 })
   if (links.length > 0) await perform(collectLinks, { links, nowMs })
 }
 
-export async function deleteDoomed(arena: Arena, perform: Perform, nowMs: number): Promise<void> {
+async function deleteDoomed(arena: Arena, perform: Perform, nowMs: number): Promise<void> {
   const doomed = await perform(claimDoomedBlobs, { condemnedBeforeMs: nowMs, limit: 10 })
   for (const blob of doomed) for (const copy of blob.copies) arena.objects.delete(copy.key)
   if (doomed.length > 0) await perform(forgetBlobs, { ids: doomed.map((blob) => blob.id) })

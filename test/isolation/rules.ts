@@ -54,7 +54,7 @@ export const brokenRulesSql = `
             from tag) t
    where before_ms > start_ms`
 
-/** Rows by what they mean, without ids. */
+/** Rows by what they mean, without ids: all that the rules look at. */
 export const stateSql = `
   select jsonb_pretty(jsonb_build_object(
     'blobs', (select jsonb_agg(line order by line::text) from (
@@ -65,7 +65,8 @@ export const stateSql = `
         from blob b) x),
     'manifests', (select jsonb_agg(line order by line::text) from (
       select jsonb_build_array(m.repository_id, m.digest, m.deleted_ms, m.leased_until_ms,
-               (select count(*) from manifest_edge e where e.manifest_id = m.id and (e.blob_id is not null or e.child_id is not null))) as line
+               (select jsonb_agg(jsonb_build_array(e.digest, e.blob_id is not null, e.child_id is not null) order by e.position)
+                  from manifest_edge e where e.manifest_id = m.id)) as line
         from manifest m) x),
     'tags', (select jsonb_agg(jsonb_build_array(t.repository_id, t.name, m.digest, t.start_ms, t.expires_ms, t.end_ms)
                               order by t.repository_id, t.name, t.id)

@@ -4,7 +4,7 @@ import { type Document, REPOSITORIES, type Universe } from './universe.ts'
 export type Expected = 'there' | 'gone' | 'may'
 
 const HOUR_MS = 3_600_000
-export const LEASE_MS = 24 * HOUR_MS
+const LEASE_MS = 24 * HOUR_MS
 export const WINDOW_MS = 24 * HOUR_MS
 /** A lease that a HEAD has left or found. */
 const RENEWED_MS = 12 * HOUR_MS

@@ -15,6 +15,8 @@ export class OpenRequest {
     const url = new URL(base)
     const request = httpRequest({ host: url.hostname, port: url.port, method, path, headers, agent: false })
     this.#request = request
+    // It can come in the same turn as the answer, when nobody waits for it any more.
+    request.on('error', () => {})
     request.on('continue', () => {
       this.#continued = true
     })
@@ -66,7 +68,6 @@ export class OpenRequest {
 
 async function readAnswer(request: ClientRequest): Promise<Answer> {
   const [response] = (await once(request, 'response')) as [IncomingMessage]
-  request.on('error', () => {})
   const chunks: Buffer[] = []
   for await (const chunk of response) chunks.push(chunk as Buffer)
   return answerOf(response.statusCode ?? 0, response.headers, Buffer.concat(chunks))

@@ -85,9 +85,9 @@ export class ContainerTools {
     return await this.run('buildah', 'run', '--isolation=chroot', container, '/bin/cat', '/message')
   }
 
-  /** This version of skopeo does not read the variable that names the file. */
+  /** Some of their commands do not read the variable that names the file; podman always does, and lacks the option. */
   #globalArgs(tool: Tool): string[] {
-    return tool === 'skopeo' ? ['--registries-conf', join(this.dir, 'registries.conf')] : []
+    return tool === 'podman' ? [] : ['--registries-conf', join(this.dir, 'registries.conf')]
   }
 
   #options(): ProgramOptions {

@@ -32,20 +32,15 @@ export type LogLine = Readonly<Record<string, unknown>>
 /** A running server with its data in a temporary folder; both are gone when the test ends. */
 export class ServerProcess {
   readonly dataDir: string
-  readonly url: string
-  /** Host and port, as they stand in the name of an image. */
-  readonly host: string
-  readonly #child: ChildProcess
   readonly #env: NodeJS.ProcessEnv
-  readonly #output: Output
+  #child: ChildProcess
+  #output: Output
 
-  private constructor(options: { dataDir: string; child: ChildProcess; env: NodeJS.ProcessEnv; output: Output }) {
-    this.dataDir = options.dataDir
-    this.#child = options.child
-    this.#env = options.env
-    this.#output = options.output
-    this.url = /serves at (https?:\/\/\S+)/.exec(options.output.stderr)?.[1] ?? ''
-    this.host = new URL(this.url).host
+  private constructor(dataDir: string, env: NodeJS.ProcessEnv) {
+    this.dataDir = dataDir
+    this.#env = env
+    this.#child = this.#spawn()
+    this.#output = new Output(this.#child)
   }
 
   /** @throws Error with what the server said when it does not come up within 60 seconds. */
@@ -55,18 +50,36 @@ export class ServerProcess {
     const dataDir = mkdtempSync(join(tmpdir(), 'longshore-server-'))
     end.defer(() => rmSync(dataDir, { recursive: true, force: true }))
     const settings = { ...(await databaseSettings(end, options)), ...options.settings }
-    const env = { ...withoutOurs(process.env), ...settingsOf(settings) }
-    const args = [program, 'serve', '--listen', '127.0.0.1:0', '--metrics', '', '--data', dataDir]
-    const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'pipe'] })
-    end.defer(() => stop(child))
-    const output = new Output(child)
-    await output.waitFor(() => output.stderr.includes('docker login'), 'it serves', 60_000)
-    return new ServerProcess({ dataDir, child, env, output })
+    const server = new ServerProcess(dataDir, { ...withoutOurs(process.env), ...settingsOf(settings) })
+    end.defer(() => stop(server.#child))
+    await server.#untilItServes()
+    return server
   }
 
-  get pid(): number {
-    if (this.#child.pid === undefined) throw new Error('The server is not running')
-    return this.#child.pid
+  /** Starts an ended server again, on the same data and a new port, with an empty log. */
+  async startAgain(): Promise<void> {
+    this.#child = this.#spawn()
+    this.#output = new Output(this.#child)
+    await this.#untilItServes()
+  }
+
+  #spawn(): ChildProcess {
+    const args = [program, 'serve', '--listen', '127.0.0.1:0', '--metrics', '', '--data', this.dataDir]
+    return spawn(process.execPath, args, { env: this.#env, stdio: ['ignore', 'pipe', 'pipe'] })
+  }
+
+  /** The invitation to sign in is the last thing that is printed. */
+  #untilItServes(): Promise<void> {
+    return this.#output.waitFor(() => this.#output.stderr.includes('docker login'), 'it serves', 60_000)
+  }
+
+  get url(): string {
+    return /serves at (https?:\/\/\S+)/.exec(this.#output.stderr)?.[1] ?? ''
+  }
+
+  /** Host and port, as they stand in the name of an image. */
+  get host(): string {
+    return new URL(this.url).host
   }
 
   /** Creates users with the command that operators use. They all have the same password. */

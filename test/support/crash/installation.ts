@@ -7,6 +7,7 @@ import { hashPassword } from '../../../src/accounts/passwords.ts'
 import type { FsckReport } from '../../../src/fsck/walk.ts'
 import { basic, TestClient } from '../client.ts'
 import { createDatabase, dropDatabase, testPostgresUrl } from '../postgres.ts'
+import { root } from '../stages.ts'
 import type { ServerArguments } from './server.ts'
 
 export const OWNER = 'owner'
@@ -24,8 +25,8 @@ export interface InstallationOptions {
   readonly blobRoot?: string
   readonly uploadLeaseMs?: number
   readonly collectEveryMs?: number
-  /** More arguments for Node, such as a module that changes the server. */
-  readonly nodeArguments?: readonly string[]
+  /** A server that is wrong on purpose, see mutant.ts. */
+  readonly mutant?: string
 }
 
 /** One registry with its data, whose server is killed and started again. */
@@ -81,7 +82,7 @@ export class Installation {
   /** Starts the server on what is there. Nothing is armed then. */
   async start(): Promise<void> {
     this.disarm()
-    const { uploadLeaseMs = 24 * 3_600_000, collectEveryMs, blobRoot, nodeArguments = [] } = this.#options
+    const { uploadLeaseMs = 24 * 3_600_000, collectEveryMs, blobRoot, mutant } = this.#options
     const args: ServerArguments = {
       dataDir: this.dataDir,
       postgresUrl: this.#postgresUrl,
@@ -92,10 +93,17 @@ export class Installation {
       uploadLeaseMs,
       collectEveryMs,
     }
-    const env = { PATH: process.env['PATH'], LONGSHORE_FAULT_DIR: this.#faults, CRASH_LOG: process.env['CRASH_LOG'] }
+    const env = {
+      PATH: process.env['PATH'],
+      LONGSHORE_FAULT_DIR: this.#faults,
+      CRASH_LOG: process.env['CRASH_LOG'],
+      ...(mutant !== undefined && { CRASH_MUTANT: mutant }),
+      // Hundreds of starts read the same sources.
+      NODE_COMPILE_CACHE: join(root, 'node_modules', '.cache', 'crash-server'),
+    }
     const child = fork(new URL('./server.ts', import.meta.url), [JSON.stringify(args)], {
       env,
-      execArgv: [...nodeArguments],
+      execArgv: mutant === undefined ? [] : ['--import', new URL('./mutant.ts', import.meta.url).href],
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     })
     child.setMaxListeners(100)
@@ -173,6 +181,7 @@ export class Installation {
   async stop(): Promise<void> {
     if (!this.isRunning) return
     await this.#ask('close')
+    this.#process?.disconnect()
     await this.#ended
   }
 

@@ -2,6 +2,7 @@
  * A whole server in a process of its own, for tests that kill it. Its parent says by messages when the collector runs and
  * how time passes, so that a run is the same each time; everything else goes over HTTP. Ends when its parent does.
  */
+import { flushCompileCache } from 'node:module'
 import { createUser } from '../../../src/accounts/accounts.ts'
 import { fsck } from '../../../src/fsck/fsck.ts'
 import { type RunningServer, startServer } from '../../../src/main.ts'
@@ -93,9 +94,7 @@ async function answer(server: RunningServer, { command, ms = 0 }: Request): Prom
     case 'fsck':
       return fsck({ db, stores, clock, options: { hashBlobs: true, graceMs: 0, pauseMs: 20 } })
     case 'close':
-      await server.close()
-      process.disconnect?.()
-      return undefined
+      return server.close()
     default:
       throw new Error(`The server of a crash test knows no command ${command}`)
   }
@@ -116,4 +115,6 @@ process.on('message', (request: Request) => {
     (error: unknown) => process.connected && process.send?.({ id: request.id, error: String(error) }),
   )
 })
+// Whoever is killed leaves no cache behind for the next start, so it is written while there is time.
+flushCompileCache()
 process.send?.({ url: server.url })

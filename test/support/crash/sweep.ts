@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { anImage } from '../images.ts'
 import { root } from '../stages.ts'
 import { checkFsck, checkRepository, checkStore } from './check.ts'
-import { type DatabaseName, Installation, OWNER, ServerGone, WorkFailed } from './installation.ts'
+import { Installation, type InstallationOptions, OWNER, ServerGone, WorkFailed } from './installation.ts'
 import { Cut, Ledger, Refused } from './ledger.ts'
 import { LONG_MS, type Scenario, type Scene, scenarios } from './scenarios.ts'
 
@@ -29,23 +29,19 @@ export function namedPoints(): string[] {
   return [...new Set(names)].sort()
 }
 
-/** Runs every story once without a fault. */
-export async function recordPasses(database: DatabaseName): Promise<Passes> {
-  const stand = await Stand.open(database)
-  const passes = new Map<string, ReadonlyMap<string, number>>()
-  try {
-    for (const name of Object.keys(scenarios)) passes.set(name, await stand.record(name))
-  } finally {
-    await stand.close()
-  }
-  return passes
-}
+/**
+ * Nothing can fail there any more: what has been committed stands, and an error could only lie about it. A process can die
+ * there all the same.
+ */
+const ONLY_DEADLY = new Set(['db.after-commit'])
 
 /** Every passing of every point of every story, once with this effect. */
 export function everyBreak(passes: Passes, effect: Break['effect'], sticky = false): Break[] {
   return [...passes].flatMap(([story, points]) =>
     [...points].flatMap(([point, count]) =>
-      Array.from({ length: count }, (_, i) => ({ story, point, nth: i + 1, sticky, effect })),
+      effect !== 'kill' && ONLY_DEADLY.has(point)
+        ? []
+        : Array.from({ length: count }, (_, i) => ({ story, point, nth: i + 1, sticky, effect })),
     ),
   )
 }
@@ -56,31 +52,65 @@ export interface Outcome {
   readonly failures: readonly string[]
 }
 
-/** Goes through the breaks on several installations side by side. One that failed is thrown away. */
-export async function runBreaks(database: DatabaseName, breaks: readonly Break[], sideBySide = 2): Promise<Outcome> {
-  const waiting = [...breaks]
-  const failures: string[] = []
-  let done = 0
-  const work = async () => {
-    let stand = await Stand.open(database)
-    try {
+/** Installations side by side on which one thing after the other breaks. */
+export class Sweep {
+  readonly #options: InstallationOptions
+  readonly #stands: Stand[] = []
+
+  private constructor(options: InstallationOptions) {
+    this.#options = options
+  }
+
+  static async open(options: InstallationOptions, sideBySide = 2): Promise<Sweep> {
+    const sweep = new Sweep(options)
+    const stands = await Promise.all(Array.from({ length: sideBySide }, () => Stand.open(options)))
+    sweep.#stands.push(...stands)
+    return sweep
+  }
+
+  /** Tells every story once without a fault. */
+  async record(): Promise<Passes> {
+    const waiting = Object.keys(scenarios)
+    const passes = new Map<string, ReadonlyMap<string, number>>()
+    await this.#onEach(async (stand) => {
+      for (let story = waiting.shift(); story !== undefined; story = waiting.shift())
+        passes.set(story, await stand.record(story))
+    })
+    return passes
+  }
+
+  /** An installation on which something was not as it must be is thrown away. */
+  async run(breaks: readonly Break[]): Promise<Outcome> {
+    const waiting = [...breaks]
+    const failures: string[] = []
+    await this.#onEach(async (stand, at) => {
+      let current = stand
       for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-        done++
         try {
-          await stand.run(next)
+          await current.run(next)
         } catch (error) {
           failures.push(`${describeBreak(next)}: ${error instanceof Error ? error.message : String(error)}`)
-          await stand.close()
-          stand = await Stand.open(database)
+          await current.close()
+          current = await Stand.open(this.#options)
+          this.#stands[at] = current
         }
       }
-      await stand.finish()
-    } finally {
-      await stand.close()
-    }
+    })
+    return { done: breaks.length, failures }
   }
-  await Promise.all(Array.from({ length: sideBySide }, work))
-  return { done, failures }
+
+  /** What was acknowledged before everything that broke is there after all of it. */
+  async finish(): Promise<void> {
+    await this.#onEach((stand) => stand.finish())
+  }
+
+  async close(): Promise<void> {
+    await this.#onEach((stand) => stand.close())
+  }
+
+  async #onEach(work: (stand: Stand, at: number) => Promise<void>): Promise<void> {
+    await Promise.all(this.#stands.map(work))
+  }
 }
 
 export function describeBreak({ story, point, nth, sticky, effect }: Break): string {
@@ -98,8 +128,8 @@ class Stand {
     this.#ledger = new Ledger(installation.client)
   }
 
-  static async open(database: DatabaseName): Promise<Stand> {
-    const stand = new Stand(await Installation.create({ database }))
+  static async open(options: InstallationOptions): Promise<Stand> {
+    const stand = new Stand(await Installation.create(options))
     // Acknowledged before everything that breaks, and there after all of it.
     await stand.#ledger.push(`${OWNER}/anchor`, anImage(), 'v1')
     return stand
