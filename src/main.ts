@@ -143,6 +143,7 @@ export async function startServer(config: Config, overrides: Overrides = {}): Pr
     contents: new ManifestContents(db),
     hostname: () => hostname,
   }
+  opened.defer(() => services.uploading.settled())
   const counts = newCounts()
   observe(metrics, services, counts)
   const { metricsListen } = config.server

@@ -61,6 +61,7 @@ export class Uploading {
   readonly #hashes = new HashStates()
   readonly #process = newOpaqueId()
   readonly #startedMs: number
+  readonly #running = new Set<Promise<unknown>>()
 
   constructor(options: UploadingOptions) {
     this.#options = options
@@ -86,7 +87,11 @@ export class Uploading {
    * @throws DomainError UPLOAD_UNKNOWN; UPLOAD_RANGE: not where the session stands, which stays open; SIZE_MISMATCH: the
    * body is not as long as its range; BLOB_TOO_LARGE ends the session; STORAGE_FULL, UNAVAILABLE end it too.
    */
-  async append(input: UploadRequest): Promise<{ offsetBytes: number }> {
+  append(input: UploadRequest): Promise<{ offsetBytes: number }> {
+    return this.#tracked(this.#append(input))
+  }
+
+  async #append(input: UploadRequest): Promise<{ offsetBytes: number }> {
     const writing = await this.#begin(input, 'UPLOAD_RANGE')
     return this.#guarded(writing, async () => {
       await this.#receive(writing, input)
@@ -99,7 +104,11 @@ export class Uploading {
    * Appends what comes, compares the digest, and makes the object the blob.
    * @throws DomainError as `append`; DIGEST_MISMATCH ends the session.
    */
-  async finish(input: UploadRequest & { digest: Digest }): Promise<{ sizeBytes: number }> {
+  finish(input: UploadRequest & { digest: Digest }): Promise<{ sizeBytes: number }> {
+    return this.#tracked(this.#finish(input))
+  }
+
+  async #finish(input: UploadRequest & { digest: Digest }): Promise<{ sizeBytes: number }> {
     const writing = await this.#begin(input, 'UPLOAD_BUSY', algorithmOf(input.digest))
     return this.#guarded(writing, async () => {
       await this.#receive(writing, input)
@@ -140,6 +149,23 @@ export class Uploading {
     if (!ended) throw refuse('UPLOAD_UNKNOWN', { id })
     this.#hashes.drop(id)
     await this.#options.store.delete(keyOf(ticket)).catch(() => {})
+  }
+
+  /**
+   * Resolves when no request writes any more. A server that stops waits for it after it has cut the last connections and
+   * before it closes database and store: what came of their bodies is still kept.
+   */
+  async settled(): Promise<void> {
+    while (this.#running.size > 0) await Promise.allSettled(this.#running)
+  }
+
+  async #tracked<T>(work: Promise<T>): Promise<T> {
+    this.#running.add(work)
+    try {
+      return await work
+    } finally {
+      this.#running.delete(work)
+    }
   }
 
   #ticket(owner: UploadOwner, id: string): UploadTicket {

@@ -20,7 +20,8 @@ export interface Played {
 }
 
 export interface PlayOptions {
-  readonly grain?: Grain
+  /** For all programs, or for each of them. */
+  readonly grain?: Grain | readonly Grain[]
   /** False: also orders that differ only in steps which have nothing to do with each other. */
   readonly reduce?: boolean
   /** More orders than this are a mistake in the test. */
@@ -58,11 +59,11 @@ export async function play(arena: Arena, programs: readonly Program[], options: 
 export async function findAnomalies(
   arena: Arena,
   programs: readonly Program[],
-  mayDeadlock = false,
+  { mayDeadlock = false, ...options }: { mayDeadlock?: boolean } & PlayOptions = {},
 ): Promise<{ played: Played; anomalies: string[] }> {
   const serial = await play(arena, programs, { grain: 'transaction' })
   const allowed = new Set(serial.ends.map(meaningOf))
-  const played = await play(arena, programs)
+  const played = await play(arena, programs, options)
   const anomalies: string[] = []
   for (const end of [...serial.ends, ...played.ends]) {
     for (const rule of end.broken) anomalies.push(`order ${end.order}: ${rule}`)
@@ -110,9 +111,14 @@ async function playOnce(
   sessions: readonly Session[],
   programs: readonly Program[],
   orders: Orders,
-  grain: Grain,
+  grain: Grain | readonly Grain[],
 ): Promise<boolean> {
-  for (const [at, session] of sessions.entries()) session.start(programs[at] ?? (async () => undefined), grain)
+  for (const [at, session] of sessions.entries()) {
+    session.start(
+      programs[at] ?? (async () => undefined),
+      (typeof grain === 'string' ? grain : grain[at]) ?? 'statement',
+    )
+  }
   for (const session of sessions) await session.settled(10_000)
   for (;;) {
     const waiting = sessions.flatMap((session, at) => (session.status === 'waiting' ? [at] : []))

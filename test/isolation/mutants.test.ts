@@ -35,7 +35,7 @@ describe('the suite sees it when', () => {
   after(() => open?.close())
 
   async function anomaliesOf(...programs: readonly Program[]): Promise<string> {
-    return (await findAnomalies(arena(), programs, true)).anomalies.join('\n')
+    return (await findAnomalies(arena(), programs, { mayDeadlock: true })).anomalies.join('\n')
   }
 
   test('the collector looks and condemns in one statement: it condemns what an upload has just linked', async () => {

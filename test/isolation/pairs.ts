@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { Arena } from './arena.ts'
-import { findAnomalies } from './interleaver.ts'
+import { findAnomalies, type PlayOptions } from './interleaver.ts'
 import type { Program } from './session.ts'
 import type { State } from './states.ts'
 
@@ -11,6 +11,8 @@ export interface PairsOptions {
   readonly operations: (arena: () => Arena) => Readonly<Record<string, Program>>
   /** Given: each operation is played beside each of these instead of beside each other. */
   readonly beside?: PairsOptions['operations']
+  /** How finely the steps of the first and of the second of a pair are mixed; statement by statement if absent. */
+  readonly grain?: PlayOptions['grain']
   /** Pairs (`a + b`) that may wait for each other in a circle, so that one of them runs again. */
   readonly mayDeadlock?: readonly string[]
 }
@@ -19,7 +21,10 @@ export interface PairsOptions {
  * Defines one test for each pair of operations, each also with itself: whatever the order of their steps, clients and data
  * see what they could see had one come after the other, every rule holds, and nobody waits in a circle.
  */
-export function playPairs(title: string, { state, operations, beside, mayDeadlock = [] }: PairsOptions): void {
+export function playPairs(
+  title: string,
+  { state, operations, beside, grain = 'statement', mayDeadlock = [] }: PairsOptions,
+): void {
   describe(title, () => {
     let open: Arena | undefined
     let orders = 0
@@ -41,7 +46,10 @@ export function playPairs(title: string, { state, operations, beside, mayDeadloc
       for (const [secondName, second] of others ?? named.slice(at)) {
         const name = `${firstName} + ${secondName}`
         test(`${name}: every order of their steps ends as if one had come after the other`, async () => {
-          const { played, anomalies } = await findAnomalies(arena(), [first, second], mayDeadlock.includes(name))
+          const { played, anomalies } = await findAnomalies(arena(), [first, second], {
+            grain,
+            mayDeadlock: mayDeadlock.includes(name),
+          })
           orders += played.ends.length
           assert.deepEqual([...new Set(anomalies)].slice(0, 3), [])
         })

@@ -17,7 +17,8 @@ export const durability: Row = {
   async prepare(bench) {
     const ours = await bench.ours()
     return async () => {
-      // The kill comes right behind the last 201, so that nothing has had time to reach the disk by itself.
+      // Right behind the last 201: an answer that ran ahead of its commit would be caught. Pages that were written stay
+      // with the kernel, so this is no power cut; the row `flushes` and the tests of the storage look at that.
       const place = await placeIn(ours, 'bench/durability')
       const { digests } = await push(place, { sizeBytes: 1024, streams: 8, count: 64, form: 'patch' })
       const last = digests.map((digest) => ({ subject: ours, repository: place.repository, digest }))

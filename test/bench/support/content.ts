@@ -17,7 +17,7 @@ export async function placeIn(subject: Subject, repository: string): Promise<Pla
 }
 
 /** One request to a repository. `rest` follows its name. @throws Error when the status is another one. */
-export async function ask(
+async function ask(
   { subject, authorization, repository }: Place,
   method: string,
   rest: string,

@@ -70,7 +70,7 @@ function notesOf({ samples, load }: RowResult): string {
     (side) => median(samples[side].map((sample) => sample['client'] ?? 0)) >= CLIENT_BOUND,
   )
   const foreign = median([...samples.peer, ...samples.ours].map((sample) => sample['foreign'] ?? 0))
-  const noise = `Other programs took ${figure(foreign)} cores meanwhile: trust the CPU, not rates and milliseconds.`
+  const noise = `Other programs took ${figure(foreign)} cores meanwhile: CPU is the steadiest figure here, and even that moves.`
   const notes = [
     ...(foreign > NOISY ? [noise] : []),
     ...bound.map((side) => `Client-bound on the side of ${side}: the server could answer faster than it was asked.`),

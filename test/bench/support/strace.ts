@@ -9,12 +9,13 @@ export interface FlushTrace {
   stop(): Promise<number[]>
 }
 
+const PROGRAM = '/usr/bin/strace'
 const CALLS = ['fsync', 'fdatasync', 'sync_file_range', 'syncfs', 'sync', 'msync']
 
 /** Writes down every call of a process, in any of its threads, that waits for the disk. Needs the right to trace it. */
 export async function traceFlushes(pid: number, file: string): Promise<FlushTrace> {
   const args = ['-f', '-qq', '-ttt', '-e', 'signal=none', '-e', `trace=${CALLS.join(',')}`, '-o', file]
-  const child = spawn('strace', [...args, '-p', String(pid)], { stdio: ['ignore', 'ignore', 'pipe'] })
+  const child = spawn(PROGRAM, [...args, '-p', String(pid)], { stdio: ['ignore', 'ignore', 'pipe'] })
   let said = ''
   child.stderr.on('data', (chunk: Buffer) => {
     said += chunk.toString('utf8')

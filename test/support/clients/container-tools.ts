@@ -42,6 +42,8 @@ export class ContainerTools {
     const dir = await mkdtemp(join(tmpdir(), 'longshore-tools-'))
     t.after(() => rm(dir, { recursive: true, force: true }))
     for (const name of ['home', 'tmp', 'runtime']) await mkdir(join(dir, name))
+    // podman refuses to start when a variable names a file that is not there.
+    await writeFile(join(dir, 'auth.json'), '{}')
     const registry = insecure === undefined ? '' : `[[registry]]\nlocation = "${insecure}"\ninsecure = true\n`
     await writeFile(join(dir, 'registries.conf'), registry)
     // vfs needs nothing of the kernel, so that it works in containers as well.
