@@ -232,9 +232,23 @@ function startCheckpoints(path: string): NodeJS.Timeout {
   const session = new SqliteSession(path, { readOnly: false, cacheKiB: 256 })
   const timer = setInterval(() => {
     const logBytes = statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0
-    if (logBytes >= CHECKPOINT_FROM_BYTES) session.database.exec('pragma wal_checkpoint(passive)')
+    if (logBytes >= CHECKPOINT_FROM_BYTES) checkpoint(session)
   }, CHECKPOINT_EVERY_MS)
   return timer.unref()
+}
+
+/** Nothing is lost when it fails, for want of space or for an error: the log keeps every page until one succeeds. */
+function checkpoint(session: SqliteSession): void {
+  try {
+    faultpoint('db.before-checkpoint')
+    session.database.exec('pragma wal_checkpoint(passive)')
+    faultpoint('db.checkpointed')
+  } catch (error) {
+    const reason = JSON.stringify(translate(error).message)
+    process.stderr.write(
+      `{"level":"warn","msg":"The log of the database could not be moved into its file and grows until that works","error":${reason}}\n`,
+    )
+  }
 }
 
 function bodiesOf(modules: TransactionModules): Map<string, Body<unknown, unknown>> {

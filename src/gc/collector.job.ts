@@ -15,6 +15,12 @@ import {
   listPastTags,
 } from './gc.ts'
 
+/**
+ * Decisions that take a power cut badly are none of these: whatever one of them had decided is decided again. Passing
+ * blobs on to deletion is durable, since from then on their bytes go.
+ */
+const REPEATABLE = { durability: 'relaxed' } as const
+
 export interface CollectorOptions {
   readonly stores: ReadonlyMap<string, BlobStore>
   readonly intervalMs: number
@@ -42,7 +48,7 @@ export function newCounts(): CollectorCounts {
 }
 
 /** Rows of one transaction: few enough that no client waits for the collector. */
-const BATCH = 50
+const BATCH = 20
 /** What one step does before the next one gets its turn. */
 const STEP_LIMIT = 1_000
 
@@ -68,7 +74,7 @@ export function collect(options: CollectorOptions): RecurringJob {
 }
 
 async function expireTags(_options: CollectorOptions, { transaction, clock }: JobContext): Promise<boolean> {
-  const closed = await transaction(closeExpiredTags, { nowMs: clock.nowMs(), limit: STEP_LIMIT })
+  const closed = await transaction(closeExpiredTags, { nowMs: clock.nowMs(), limit: STEP_LIMIT }, REPEATABLE)
   return closed === STEP_LIMIT
 }
 
@@ -80,7 +86,7 @@ async function forgetPastTags(
   const ids = await scan(listPastTags, { nowMs, windowMs: options.windowMs, limit: STEP_LIMIT })
   for (const batch of batchesOf(ids)) {
     if (signal.aborted) return false
-    options.counts.tags += await transaction(forgetTags, { ids: batch, nowMs })
+    options.counts.tags += await transaction(forgetTags, { ids: batch, nowMs }, REPEATABLE)
     faultpoint('gc.tags-forgotten')
   }
   return ids.length === STEP_LIMIT
@@ -95,7 +101,8 @@ async function reviewManifests(
   let removed = 0
   for (const batch of batchesOf(ids)) {
     if (signal.aborted) return false
-    removed += (await transaction(collectManifests, { ids: batch, nowMs, graceMs: options.graceMs })).removed
+    removed += (await transaction(collectManifests, { ids: batch, nowMs, graceMs: options.graceMs }, REPEATABLE))
+      .removed
     faultpoint('gc.manifests-collected')
   }
   options.counts.manifests += removed
@@ -111,7 +118,7 @@ async function reviewLinks(
   const links = await scan(listDueLinks, { nowMs, limit: STEP_LIMIT })
   for (const batch of batchesOf(links)) {
     if (signal.aborted) return false
-    options.counts.links += (await transaction(collectLinks, { links: batch, nowMs })).removed
+    options.counts.links += (await transaction(collectLinks, { links: batch, nowMs }, REPEATABLE)).removed
     faultpoint('gc.links-collected')
   }
   return links.length === STEP_LIMIT
@@ -132,7 +139,7 @@ async function deleteBlobs(
       if (await deleteCopies(options, blob, log)) gone.push(blob)
     }
     faultpoint('gc.objects-deleted')
-    await transaction(forgetBlobs, { ids: gone.map((blob) => blob.id) })
+    await transaction(forgetBlobs, { ids: gone.map((blob) => blob.id) }, REPEATABLE)
     options.counts.blobs += gone.length
     options.counts.bytes += gone.reduce((sum, blob) => sum + blob.sizeBytes, 0)
     if (gone.length < doomed.length || doomed.length < BATCH) return false
@@ -182,7 +189,7 @@ async function sweepUploads(
     }
   }
   faultpoint('gc.residue-deleted')
-  for (const batch of batchesOf(swept)) await transaction(forgetResidue, { ids: batch })
+  for (const batch of batchesOf(swept)) await transaction(forgetResidue, { ids: batch }, REPEATABLE)
   const forgotten = await transaction(forgetEndedUploads, {
     beforeMs: nowMs - 2 * options.uploadTtlMs,
     limit: STEP_LIMIT,

@@ -7,9 +7,9 @@ export interface BackoffRow {
   readonly untilMs: number
 }
 
-export function selectBackoff(tx: Tx, keys: readonly string[]): Promise<BackoffRow[]> {
+export function selectBackoff(tx: Tx, pair: string, address: string): Promise<BackoffRow[]> {
   return tx.all(sql`
-    select key, failures, until_ms as "untilMs" from login_backoff where key ${tx.dialect.anyOf(keys)}`)
+    select key, failures, until_ms as "untilMs" from login_backoff where key in (${pair}, ${address})`)
 }
 
 /** One more failure, or the first again when the last one is older than `forgottenMs`. */

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { isIPv6 } from 'node:net'
 import type { Tx } from '../db/db.ts'
 import { refuse } from '../platform/errors.ts'
@@ -46,7 +46,7 @@ export function backoffKeys(name: string, address: string): BackoffKeys {
 
 /** What is known about both keys. */
 export async function findBackoff(tx: Tx, input: BackoffKeys): Promise<BackoffState> {
-  const rows = await selectBackoff(tx, [input.pair, input.address])
+  const rows = await selectBackoff(tx, input.pair, input.address)
   const find = (key: string) => rows.find((row) => row.key === key)
   return { pair: find(input.pair), address: find(input.address) }
 }
@@ -124,5 +124,5 @@ function ipv4Of(high: string, low: string): string {
 }
 
 function keyOf(...parts: readonly string[]): string {
-  return createHash('sha256').update(parts.join('\0')).digest('base64url').slice(0, 32)
+  return hash('sha256', parts.join('\0'), 'base64url').slice(0, 32)
 }

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { parse as parseQuery } from 'node:querystring'
 import { parseRepositoryPath, parseV2Path } from '../oci/name.ts'
 import { DomainError, isRefusal, refuse } from '../platform/errors.ts'
 import type { Exchange } from '../platform/exchange.ts'
@@ -76,12 +77,17 @@ export function mountRegistry(options: EdgeOptions): void {
 }
 
 /**
- * Answers the reads that clients make all the time, without the router: half of what a small answer costs is finding its
- * route. The declarations are the same, so the answers are. False for everything else.
+ * Answers what clients ask for all the time, without the router: half of what a small answer costs is finding its route.
+ * The declarations are the same, so the answers are. False for everything else.
  */
 export function answerHotRead(options: EdgeOptions, exchange: Exchange): boolean {
   const { method, url = '' } = exchange.request
-  if ((method !== 'GET' && method !== 'HEAD') || url.includes('?')) return false
+  if (method !== 'GET' && method !== 'HEAD') return false
+  if (url.startsWith('/v2/auth?') && method === 'GET') {
+    void serve(options, exchange, tokenRoute, {}, parseQuery(url.slice('/v2/auth?'.length)))
+    return true
+  }
+  if (url.includes('?')) return false
   const path = parseV2Path(url)
   if (path.kind === 'manifest') void serve(options, exchange, getManifestRoute, path, {})
   else if (path.kind === 'blob') void serve(options, exchange, getBlobRoute, path, {})

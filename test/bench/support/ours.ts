@@ -38,7 +38,13 @@ export async function startOurs({ dir, config = {} }: OurOptions): Promise<OurSu
       ...['--listen', `127.0.0.1:${port}`, '--metrics', `127.0.0.1:${metricsPort}`],
     ],
     // Nothing of the caller's LONGSHORE_* may change what is measured.
-    env: { PATH: process.env['PATH'], NODE_ENV: 'production', ...profilerOptions() },
+    // The compile cache is where `npm start` keeps it.
+    env: {
+      PATH: process.env['PATH'],
+      NODE_ENV: 'production',
+      NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/longshore'),
+      ...profilerOptions(),
+    },
     port,
     logFile: join(dir, 'log.txt'),
   })

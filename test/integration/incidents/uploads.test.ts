@@ -198,7 +198,9 @@ forEachDatabase((database) => {
       const stood = await between.startUpload()
       assert.equal((await between.client.send('PATCH', stood, { body: bytes.subarray(0, half) })).status, 202)
       const cut = await within.startUpload()
-      const stream = new OpenRequest(registry.url, 'PATCH', cut, { ...OWNER, 'content-length': String(bytes.length) })
+      const headers = { ...OWNER, expect: '100-continue', 'content-length': String(bytes.length) }
+      const stream = new OpenRequest(registry.url, 'PATCH', cut, headers)
+      while (!stream.isContinued) await sleep(5)
       await stream.write(bytes.subarray(0, half))
       await registry.restart()
       await assert.rejects(stream.answer)
@@ -251,6 +253,7 @@ forEachDatabase((database) => {
         )
       }
       const honest = await probe(100)
+      if (process.env['SHOW']) console.log('finish', honest)
       assert.ok(Math.abs(honest) < 0.25, `known bytes are told from others in ${honest}`)
       // Control: a server that removes what it has twice before it answers.
       const { db } = registry().server.services
@@ -261,6 +264,7 @@ forEachDatabase((database) => {
         return outcome
       })
       const telltale = await probe(40)
+      if (process.env['SHOW']) console.log('telltale', telltale)
       assert.ok(telltale > 0.25, `the probe told nothing: ${telltale}`)
     })
   })

@@ -1,8 +1,9 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { hashPassword } from '../../../src/accounts/passwords.ts'
 import type { FsckReport } from '../../../src/fsck/walk.ts'
 import { basic, TestClient } from '../client.ts'
@@ -15,6 +16,8 @@ const PASSWORD = 'correct-horse-battery'
 export const AUTHORIZATION = basic(OWNER, PASSWORD)
 const passwordHash = hashPassword(PASSWORD)
 const START_MS = 60_000
+/** From here on the server moves the log of the embedded database (src/db/sqlite-thread.ts). */
+const CHECKPOINT_FROM_BYTES = 4 * 1024 * 1024
 
 export type DatabaseName = 'sqlite' | 'postgres'
 
@@ -153,6 +156,22 @@ export class Installation {
   async advance(ms: number): Promise<void> {
     this.#aheadMs += ms
     if (this.isRunning) await this.#ask('advance', ms)
+  }
+
+  /**
+   * Waits until the log of the embedded database has been moved into its file, or that has been tried twice. Returns at
+   * once when the log is too short for it.
+   */
+  async checkpoint(): Promise<void> {
+    const log = join(this.dataDir, 'longshore.db-wal')
+    const before = this.passes()
+    const since = (point: string) => (this.passes().get(point) ?? 0) - (before.get(point) ?? 0)
+    for (;;) {
+      if (!this.isRunning) throw new ServerGone('move its log')
+      if ((statSync(log, { throwIfNoEntry: false })?.size ?? 0) < CHECKPOINT_FROM_BYTES) return
+      if (since('db.checkpointed') > 0 || since('db.before-checkpoint') > 1) return
+      await sleep(20)
+    }
   }
 
   fsck(): Promise<FsckReport> {

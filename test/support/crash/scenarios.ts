@@ -135,6 +135,17 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     }
   },
 
+  async 'fill the log of the database'({ ledger, repository, installation }) {
+    // Manifests are kept in the database, and its log is moved into the file once it is long.
+    const text = { 'com.example.text': 'x'.repeat(1_600_000) }
+    const images = Array.from({ length: 3 }, () => anImage({ layerBytes: 10, more: { annotations: text } }))
+    for (const blob of images.flatMap((image) => image.blobs)) await ledger.pushBlob(repository, blob)
+    return async () => {
+      for (const [at, image] of images.entries()) await ledger.putManifest(repository, image, `v${at}`)
+      await installation.checkpoint()
+    }
+  },
+
   async collect({ ledger, repository, installation }) {
     const [kept, untagged, deleted] = [anImage(), anImage(), anImage()]
     await ledger.push(repository, kept, 'kept')

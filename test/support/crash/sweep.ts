@@ -141,6 +141,9 @@ class Stand {
     await act()
     await this.#installation.settle()
     const passes = this.#installation.passes()
+    // It happens once a second whatever is going on: only the story that waits for it passes it reliably.
+    if (!story.includes('log'))
+      for (const point of [...passes.keys()]) if (point.includes('checkpoint')) passes.delete(point)
     await this.#checkEnd(scene)
     return passes
   }
