@@ -139,6 +139,8 @@ describe('curl, with a collector that waits for nothing', () => {
   before(ensureClients)
 
   const settings = {
+    // Long enough for a push on a slow machine, short enough to wait for: until then a pushed blob is kept in any case.
+    UPLOAD_LEASE: '5s',
     GC_GRACE: '0s',
     GC_QUARANTINE: '0s',
     GARBAGE_COLLECTION_FREQUENCY: '1',

@@ -64,7 +64,7 @@ forEachDatabase((database) => {
       assertRefusal(await post({ password: 'wrong' }), 401, 'UNAUTHORIZED')
       assertRefusal(await post({ grant_type: 'refresh_token' }), 400, 'INVALID_REQUEST')
       assertRefusal(await post({ service: 'elsewhere' }), 400, 'INVALID_REQUEST')
-      assertRefusal(await post({ padding: 'x'.repeat(20_000) }), 400, 'INVALID_REQUEST')
+      assertRefusal(await post({ padding: 'x'.repeat(20_000) }), 413, 'SIZE_INVALID')
     })
 
     // T2
