@@ -238,8 +238,9 @@ export class Uploading {
       }
       const current = await db.read(findUpload, { id: input.id })
       const ours = current?.claim?.startsWith(this.#process) ?? false
-      // Another process may have died with the session; its claim runs out soon. Our own writer is alive.
-      if (ours) throw refuse(busy, { id: input.id, offset: current?.offsetBytes ?? 0 })
+      // Another process may have died with the session; its claim runs out soon. Our own writer is alive. Whoever has left
+      // meanwhile must not keep a server that stops waiting.
+      if (ours || input.response.destroyed) throw refuse(busy, { id: input.id, offset: current?.offsetBytes ?? 0 })
       await new Promise((resolve) => setTimeout(resolve, OTHER_PROCESS_POLL_MS))
     }
   }

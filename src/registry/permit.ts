@@ -29,9 +29,11 @@ export async function permit(
   const action = need === 'pull' ? 'pull' : need === 'delete' ? 'delete' : 'push'
   if (!holdsRight(services, access, path, need)) {
     if (!caller.presented) throw refuse('UNAUTHENTICATED')
+    // Not 400: docker tries that for a minute before it shows the sentence.
     const reason = access.rights.create && need === 'create' ? whyNotCreatable(path) : undefined
-    if (reason !== undefined) throw refuse('NAME_INVALID', { name: path }, reason)
-    if (access.repository !== undefined || !mayCreate(services, access, path)) throw refuse('DENIED')
+    if (reason !== undefined) throw refuse('DENIED', { name: path }, reason)
+    if (access.repository !== undefined || !(access.rights.create || mayCreate(services, access, path)))
+      throw refuse('DENIED')
     // A token for something else must not find out by it which names its owner has.
     throw refuse(covers(caller.ceiling, path, action) ? 'NAME_UNKNOWN' : 'INSUFFICIENT_SCOPE')
   }

@@ -166,7 +166,7 @@ function entriesOf(error: DomainError, code: string, message: string): object[] 
   if (error.code === 'TAG_EXPIRED')
     return [
       { code, message, detail },
-      { code: 'TAG_EXPIRED', message, detail },
+      { code: 'TAG_EXPIRED', message: 'It is in the time machine.', detail },
     ]
   // Clients look for one entry per missing digest.
   const digests = error.code === 'MANIFEST_BLOB_UNKNOWN' ? detail['digests'] : undefined

@@ -25,7 +25,11 @@ function highestOf({ pid }: ChildProcess): number {
 
 async function spawnUntil(t: TestContext, args: string[], word: string, env: NodeJS.ProcessEnv = {}) {
   const child = spawn(process.execPath, args, { env: { ...process.env, ...env } })
-  t.after(() => void child.kill('SIGKILL'))
+  const ended = once(child, 'exit')
+  t.after(async () => {
+    child.kill('SIGKILL')
+    await ended
+  })
   let said = ''
   const heard = new Promise<void>((resolve) => {
     for (const stream of [child.stdout, child.stderr]) {
@@ -35,7 +39,7 @@ async function spawnUntil(t: TestContext, args: string[], word: string, env: Nod
       })
     }
   })
-  await Promise.race([heard, once(child, 'exit')])
+  await Promise.race([heard, ended])
   assert.ok(said.includes(word), said)
   return child
 }
@@ -56,12 +60,13 @@ async function pull(url: string, path: string): Promise<{ status: number; sizeBy
 
 test('5 GiB are pushed in one stream and pulled, and the server never holds more than 300 MiB', async (t) => {
   const data = mkdtempSync(join(tmpdir(), 'longshore-large-'))
-  t.after(() => rmSync(data, { recursive: true, force: true }))
   const url = `http://127.0.0.1:${await findFreePort()}`
   const listen = ['--listen', url.slice('http://'.length), '--metrics=', '--data', data]
   const server = await spawnUntil(t, [join(root, 'src', 'main.ts'), 'serve', ...listen], 'docker login', {
     LONGSHORE_FEATURE_USER_INITIALIZE: 'true',
   })
+  // After the server's end: hooks run in the order of their registration.
+  t.after(() => rmSync(data, { recursive: true, force: true }))
   const made = await send(url, 'POST', '/api/v1/user/initialize', {
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ username: 'owner', password: 'correct-horse-battery', email: 'owner@example.com' }),

@@ -114,15 +114,19 @@ describe('skopeo', () => {
       const bob = await ContainerTools.prepare(t, { insecure: server().host })
       const source = `oci:${layout}:image`
       const wrong = await bob.fail('skopeo', 'copy', '--dest-creds', 'bob:not-the-password', source, at('bob/x:1'))
-      assert.match(wrong, /unauthorized: .*password/i)
-      assert.match(await bob.fail('skopeo', 'inspect', at('ann/private:1')), /unauthorized: \S+ \S+|denied: \S+ \S+/)
+      assert.match(wrong, /unauthorized: The user name or the password is wrong\./)
+      assert.match(
+        await bob.fail('skopeo', 'inspect', at('ann/private:1')),
+        /denied: Access to the resource is denied\. Check its name/,
+      )
       await bob.login('skopeo', server().host, 'bob')
       const refused = await bob.fail('skopeo', 'inspect', at('ann/private:1'))
       assert.match(refused, /denied: Access to the resource is denied\./)
       // Whether it is there is nobody's business.
       const missing = await bob.fail('skopeo', 'inspect', at('ann/absent:1'))
       assert.equal(withoutTime(missing).replaceAll('absent', 'private'), withoutTime(refused))
-      assert.match(await bob.fail('skopeo', 'copy', source, at('ann/private:2')), /denied|403 \(Forbidden\)/)
+      // It asks with HEAD, whose answers have no text.
+      assert.match(await bob.fail('skopeo', 'copy', source, at('ann/private:2')), /403 \(Forbidden\)/)
       assert.match(await ann.fail('skopeo', 'inspect', at('ann/absent:1')), /name unknown: .*Push to it to create it\./)
     })
   })

@@ -19,10 +19,9 @@ function ends(effect: Break['effect'], sticky: boolean): Break[] {
   })
 }
 
+/** The other two combinations are in the long run. */
 const kinds = [
   { name: 'an input/output error once', effect: 'EIO', sticky: false },
-  { name: 'input/output errors until the disk is repaired', effect: 'EIO', sticky: true },
-  { name: 'a full disk once', effect: 'ENOSPC', sticky: false },
   { name: 'a full disk until there is space again', effect: 'ENOSPC', sticky: true },
 ] as const
 
@@ -45,7 +44,7 @@ test('the sweep notices a server that acknowledges a blob before it is committed
   try {
     const fault = { point: 'db.before-commit', nth: 3, sticky: true, effect: 'ENOSPC' } as const
     const { failures } = await mutant.run([{ story: 'push', ...fault }])
-    assert.equal(failures.length, 1)
+    assert.match(failures.join(), /served false, allowed true/)
   } finally {
     await mutant.close()
   }

@@ -154,7 +154,7 @@ describe('the setup form', () => {
     const { client, token, url } = await startEmptyRegistry(t)
     const fields = { token, name: 'captain', password: 'x'.repeat(17_000), repeat: '' }
     assertPage(await post(client, fields), 413, /larger than 16384 bytes/)
-    assert.equal(await postChunked(`${url}/setup`, new URLSearchParams(fields).toString()), 400)
+    assert.equal(await postChunked(`${url}/setup`, new URLSearchParams(fields).toString()), 413)
   })
 
   test('ten attempts in a minute are enough for a person, the eleventh waits', async (t) => {
@@ -208,7 +208,7 @@ describe('POST /api/v1/user/initialize', () => {
     assert.equal(login.status, 200)
   })
 
-  test('whatever is wrong with the body is 400 with a message, and creates nothing', async (t) => {
+  test('whatever is wrong with the body is 400, or 413 if it is too long, with a message, and creates nothing', async (t) => {
     const { client } = await startEmptyRegistry(t, { config: { ...on, rateLimits: { enabled: false } } })
     const wrong: [unknown, RegExp][] = [
       ['{"username":', /not valid JSON/],
@@ -219,13 +219,15 @@ describe('POST /api/v1/user/initialize', () => {
       [{ username: 'captain', password: 'short' }, /at least 8/],
       [{ username: 'captain', password, email: 'nobody' }, /name@example\.com/],
       [{ username: 'captain', password, access_token: true }, /no OAuth access tokens/],
-      [{ username: 'captain', password: 'x'.repeat(17_000) }, /16384 bytes/],
     ]
     for (const [body, message] of wrong) {
       const answer = await initialize(client, body)
       assert.equal(answer.status, 400, answer.text())
       assert.match(answer.json().message, message)
     }
+    const tooLong = await initialize(client, { username: 'captain', password: 'x'.repeat(17_000) })
+    assert.equal(tooLong.status, 413)
+    assert.match(tooLong.json().message, /16384 bytes/)
     assert.equal((await initialize(client, { username: 'captain', password })).status, 200)
   })
 

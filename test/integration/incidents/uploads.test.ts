@@ -12,6 +12,9 @@ import { assertRefusal } from '../../support/refusal.ts'
 import { shareRegistry, startRegistry } from '../../support/registry.ts'
 import { separationOf, timesOf } from '../../support/timing.ts'
 
+/** Of a separation: five times what chance makes of 100 rounds, and far less than a real difference makes. */
+const TOLD = 0.4
+
 const MIB = 1024 * 1024
 const OWNER = { authorization: basic('owner', 'correct-horse-battery') }
 
@@ -253,9 +256,8 @@ forEachDatabase((database) => {
         )
       }
       const honest = await probe(100)
-      if (process.env['SHOW']) console.log('finish', honest)
-      assert.ok(Math.abs(honest) < 0.25, `known bytes are told from others in ${honest}`)
-      // Control: a server that removes what it has twice before it answers.
+      assert.ok(Math.abs(honest) < TOLD, `known bytes are told from others in ${honest}`)
+      // Control: a server that removes what it has twice before it answers, on a disk that takes its time.
       const { db } = registry().server.services
       const transaction = db.transaction.bind(db)
       t.mock.method(db, 'transaction', async (body: never, input: never, options: never) => {
@@ -264,8 +266,7 @@ forEachDatabase((database) => {
         return outcome
       })
       const telltale = await probe(40)
-      if (process.env['SHOW']) console.log('telltale', telltale)
-      assert.ok(telltale > 0.25, `the probe told nothing: ${telltale}`)
+      assert.ok(telltale > TOLD, `the probe told nothing: ${telltale}`)
     })
   })
 })

@@ -1,9 +1,18 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import type { Tx } from '../../../src/db/db.ts'
+import { sql } from '../../../src/db/sql.ts'
 import { forEachDatabase } from '../../support/databases.ts'
 import { anImage, anIndex, digestOf } from '../../support/images.ts'
 import { assertRefusal } from '../../support/refusal.ts'
 import { shareRegistry } from '../../support/registry.ts'
+
+/** Entries of the log that tell of a deletion of this digest. */
+async function listDeletions(tx: Tx, input: { digest: string }): Promise<{ kind: string; performer: string }[]> {
+  const rows = await tx.all<{ kind: string; performer: string; metadata: string }>(sql`
+    select kind, performer, metadata from audit_entry where kind in ('delete_manifest', 'delete_tag') order by id`)
+  return rows.filter(({ metadata }) => metadata.includes(input.digest))
+}
 
 forEachDatabase((database) => {
   describe('deleting manifests and tags', () => {
@@ -91,6 +100,18 @@ forEachDatabase((database) => {
       await repository.assertWhole('child')
       assert.equal((await repository.send('DELETE', `manifests/${index.digest}`)).status, 202)
       assert.equal((await repository.send('DELETE', `manifests/${child.digest}`)).status, 202)
+    })
+
+    test('deleting a digest that no tag names any more is in the log of the repository, once', async () => {
+      const repository = repositoryOf('logged')
+      const image = await repository.push(anImage(), 'moved')
+      await repository.push(anImage(), 'moved')
+      assert.equal((await repository.send('DELETE', `manifests/${image.digest}`)).status, 202)
+      const deletions = await registry().server.services.db.read(listDeletions, { digest: image.digest })
+      assert.deepEqual(
+        deletions.map(({ kind, performer }) => ({ kind, performer })),
+        [{ kind: 'delete_manifest', performer: 'owner' }],
+      )
     })
 
     test('what cannot be a reference is told so, and what does not exist is 404', async () => {

@@ -10,7 +10,7 @@ type Tool = 'skopeo' | 'podman' | 'buildah'
 
 /** Installs every client that comes as an ordinary package, all at once: that is the fastest way. */
 export function ensureClients(): Promise<void> {
-  return ensurePackages(['skopeo', 'podman', 'buildah', 'busybox-static', 'curl', 'openssl', 'ca-certificates'])
+  return ensurePackages(['skopeo', 'podman', 'buildah', 'busybox-static', 'curl', 'openssl'])
 }
 
 export interface ContainerToolsOptions {

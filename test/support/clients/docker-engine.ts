@@ -16,9 +16,16 @@ const startLimitMs = 60_000
 
 /**
  * The engine's own view of the machine. It writes below /etc/docker and /run/docker whatever it is told, and mounts
- * things: in a mount namespace of its own, all of this ends with it, even if it is killed.
+ * things: in a mount namespace of its own, all of this ends with it, even if it is killed. After these come the folder
+ * that is to be /etc, and the command.
  */
-const seclude = 'mount --bind "$1" /etc && mount -t tmpfs tmpfs /run && shift && exec "$@"'
+const secluded = {
+  command: 'unshare',
+  args: [
+    ...['--mount', '--propagation', 'private', 'sh', '-c'],
+    ...['mount --bind "$1" /etc && mount -t tmpfs tmpfs /run && shift && exec "$@"', 'secluded'],
+  ],
+}
 
 /** A running engine with an image store of its own; all gone when the test ends. */
 export class DockerEngine {
@@ -106,8 +113,10 @@ function spawnEngine(dir: string, dockerd: string, insecure: string, env: NodeJS
     ...['--data-root', join(dir, 'data'), '--exec-root', join(dir, 'exec'), '--storage-driver', 'vfs'],
     ...['--bridge=none', '--iptables=false', '--ip6tables=false'],
   ]
-  const command = ['--mount', '--propagation', 'private', 'sh', '-c', seclude, 'seclude', join(dir, 'etc'), dockerd]
-  const child = spawn('unshare', [...command, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(secluded.command, [...secluded.args, join(dir, 'etc'), dockerd, ...args], {
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   const log = createWriteStream(join(dir, 'log'))
   // Both write into one file, which stays open until the engine and its containerd are gone.
   for (const stream of [child.stdout, child.stderr]) stream?.pipe(log, { end: false })

@@ -8,6 +8,7 @@ import { after, before } from 'node:test'
 import { basic, TestClient } from '../client.ts'
 import { createDatabase, dropDatabase, testPostgresUrl } from '../postgres.ts'
 import { root } from '../stages.ts'
+import { type LogLine, ProcessOutput } from './process-output.ts'
 import { succeed } from './program.ts'
 
 /** The password of every user of these tests. */
@@ -26,21 +27,18 @@ export interface ServerProcessOptions {
   readonly settings?: Readonly<Record<string, string>>
 }
 
-/** A line of the server's log. */
-export type LogLine = Readonly<Record<string, unknown>>
-
 /** A running server with its data in a temporary folder; both are gone when the test ends. */
 export class ServerProcess {
   readonly dataDir: string
   readonly #env: NodeJS.ProcessEnv
   #child: ChildProcess
-  #output: Output
+  #output: ProcessOutput
 
   private constructor(dataDir: string, env: NodeJS.ProcessEnv) {
     this.dataDir = dataDir
     this.#env = env
     this.#child = this.#spawn()
-    this.#output = new Output(this.#child)
+    this.#output = new ProcessOutput(this.#child)
   }
 
   /** @throws Error with what the server said when it does not come up within 60 seconds. */
@@ -59,7 +57,7 @@ export class ServerProcess {
   /** Starts an ended server again, on the same data and a new port, with an empty log. */
   async startAgain(): Promise<void> {
     this.#child = this.#spawn()
-    this.#output = new Output(this.#child)
+    this.#output = new ProcessOutput(this.#child)
     await this.#untilItServes()
   }
 
@@ -146,55 +144,7 @@ export function describeLifetime(): Lifetime {
   return { after: (end) => stack.defer(end) }
 }
 
-/** What a process writes, kept and watched. */
-class Output {
-  readonly lines: LogLine[] = []
-  stderr = ''
-  readonly #child: ChildProcess
-  #rest = ''
-
-  constructor(child: ChildProcess) {
-    this.#child = child
-    child.stdout?.setEncoding('utf8').on('data', (text: string) => this.#add(text))
-    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      this.stderr += text
-    })
-  }
-
-  #add(text: string): void {
-    const lines = (this.#rest + text).split('\n')
-    this.#rest = lines.pop() ?? ''
-    for (const line of lines) this.lines.push(JSON.parse(line))
-  }
-
-  /** Looks again whenever the process has written something. */
-  waitFor(holds: () => boolean, what: string, limitMs: number): Promise<void> {
-    const child = this.#child
-    return new Promise((resolve, reject) => {
-      const settle = (end: () => void) => {
-        clearTimeout(late)
-        for (const stream of [child.stdout, child.stderr]) stream?.off('data', look)
-        child.off('close', gone)
-        end()
-      }
-      const lastWords = () =>
-        `It said:\n${this.stderr}${this.lines
-          .slice(-20)
-          .map((line) => JSON.stringify(line))
-          .join('\n')}`
-      const giveUp = (how: string) => settle(() => reject(new Error(`Waiting until ${what}: ${how}. ${lastWords()}`)))
-      const look = () => {
-        if (holds()) settle(resolve)
-      }
-      const gone = () => giveUp(`the server ended with ${child.exitCode ?? child.signalCode}`)
-      const late = setTimeout(() => giveUp(`not within ${limitMs / 1000} s`), limitMs)
-      for (const stream of [child.stdout, child.stderr]) stream?.on('data', look)
-      child.on('close', gone)
-      look()
-    })
-  }
-}
-
+/** @throws Error when the server does not end by itself: it drains for at most 30 seconds. */
 async function stop(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
   const exited = once(child, 'exit')
@@ -202,6 +152,7 @@ async function stop(child: ChildProcess): Promise<void> {
   const late = setTimeout(() => child.kill('SIGKILL'), 35_000)
   await exited
   clearTimeout(late)
+  if (child.signalCode === 'SIGKILL') throw new Error('The server had not ended 35 s after SIGTERM and was killed')
 }
 
 /** A developer's own LONGSHORE_* must not change what is tested. */

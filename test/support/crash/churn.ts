@@ -29,8 +29,7 @@ export interface ChurnOutcome {
 
 const LEASE_MS = 6_000
 const REPOSITORIES = 6
-const LAYERS = 16
-const TAGS_EACH = 3
+const LAYERS = 64
 
 /** Pushers and deleters share layers across repositories while the collector runs all the time and without any grace. */
 export async function churn(options: ChurnOptions): Promise<ChurnOutcome> {
@@ -60,6 +59,7 @@ class Churn {
   readonly #counts = { pushes: 0, deletes: 0, kills: 0, late: 0 }
   readonly #untilMs: number
   #up: Promise<void> = Promise.resolve()
+  #isDown = false
 
   constructor(installation: Installation, options: ChurnOptions) {
     this.#installation = installation
@@ -98,7 +98,7 @@ class Churn {
   async #client(at: number, random: Random): Promise<void> {
     while (performance.now() < this.#untilMs && this.#violations.length === 0) {
       const path = random.pick(repositoryPaths())
-      const tag = `c${at}-${random.below(TAGS_EACH)}`
+      const tag = `c${at}`
       try {
         const dice = random.below(10)
         if (dice < 5) await this.#push(path, tag, random)
@@ -182,19 +182,22 @@ class Churn {
       this.#up = new Promise((resolve) => {
         rise = resolve
       })
-      await this.#installation.kill()
       this.#counts.kills++
+      this.#isDown = true
+      await this.#installation.kill()
       await this.#installation.start()
       this.#ledger.client = this.#installation.client
+      this.#isDown = false
       rise()
     }
   }
 
   async #send(method: string, path: string, options: SendOptions = {}): Promise<Answer> {
+    const killsBefore = this.#counts.kills
     try {
       return await this.#ledger.client.send(method, path, options)
     } catch (error) {
-      if (this.#installation.isRunning && this.#counts.kills === 0)
+      if (!this.#isDown && this.#counts.kills === killsBefore)
         this.#violate(`a connection was cut by a server that lives: ${String(error)}`)
       throw new Down(`${method} ${path}`, { cause: error })
     }

@@ -84,7 +84,7 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   },
 
   async 'push an index'({ ledger, repository }) {
-    const children = [anImage(), anImage()]
+    const children = [anImage()]
     const index = anIndex(children)
     return async () => {
       for (const child of children) await ledger.push(repository, child)
