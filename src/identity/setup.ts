@@ -28,8 +28,9 @@ export async function putSetupSecret(tx: Tx, input: { secretHash: string; nowMs:
 
 /** `closed`: the registry has been set up. `wrong`: this is not the secret that was printed last. */
 export async function findSetupState(tx: Tx, input: { secretHash: string }): Promise<'open' | 'closed' | 'wrong'> {
-  if (await hasAccounts(tx)) return 'closed'
+  // In this order: whoever redeems the secret creates the account in the same commit, perhaps between these two statements.
   const stored = await selectSetupHash(tx)
+  if (await hasAccounts(tx)) return 'closed'
   return stored !== undefined && isSameHash(stored.value, input.secretHash) ? 'open' : 'wrong'
 }
 

@@ -115,7 +115,7 @@ export function parseManifest(
 
 const SCHEMA1 =
   'Docker image manifests of schema 1 are not supported: they were replaced in 2016. Push the image again with a client ' +
-  'that writes schema 2 or OCI manifests, such as any current docker, podman or skopeo.'
+  'that writes schema 2 or OCI manifests, such as current releases of docker, podman and skopeo.'
 
 function unknownType(mediaType: string): string {
   return (

@@ -196,7 +196,7 @@ export class Ledger {
 }
 
 /** A manifest, its children, and the blobs that they name. */
-export function closureOf(contents: ReadonlyMap<string, Uint8Array>, digest: string): string[] {
+function closureOf(contents: ReadonlyMap<string, Uint8Array>, digest: string): string[] {
   return [
     digest,
     ...namedBy(contents, digest).flatMap((named) =>

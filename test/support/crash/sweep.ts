@@ -113,7 +113,7 @@ export class Sweep {
   }
 }
 
-export function describeBreak({ story, point, nth, sticky, effect }: Break): string {
+function describeBreak({ story, point, nth, sticky, effect }: Break): string {
   return `${story}: ${effect} at ${point}, passing ${nth}${sticky ? ' and later' : ''}`
 }
 
