@@ -1,4 +1,3 @@
-import { createHash, type Hash } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Db } from '../db/db.ts'
 import { algorithmOf, type Digest, parseDigest } from '../oci/digest.ts'
@@ -9,19 +8,11 @@ import { faultpoint } from '../platform/fault.ts'
 import { newOpaqueId } from '../platform/ids.ts'
 import type { Log } from '../platform/log.ts'
 import { type Received, receiveInto } from '../storage/receive.ts'
-import { type BlobStore, type ObjectKey, type ObjectWriter, parseObjectKey, StorageError } from '../storage/storage.ts'
+import { type BlobStore, type ObjectKey, parseObjectKey, StorageError } from '../storage/storage.ts'
 import { HashStates, hashObject } from './hash-states.ts'
 import { issueUploadId, readUploadId, type UploadOwner, type UploadTicket } from './upload-id.ts'
-import {
-  advanceUpload,
-  claimUpload,
-  commitUpload,
-  endUpload,
-  findUpload,
-  keepClaim,
-  type NewUpload,
-  type UploadRow,
-} from './uploads.ts'
+import { advanceUpload, claimUpload, commitUpload, endUpload, findUpload, type NewUpload } from './uploads.ts'
+import { CLAIM_MS, storageRefusal, Writing } from './writing.ts'
 
 export interface UploadingOptions {
   readonly db: Db
@@ -47,8 +38,6 @@ export interface UploadRequest {
   readonly response: ServerResponse
 }
 
-/** A writer that says nothing for so long has died; it speaks three times as often. */
-const CLAIM_MS = 15_000
 const OTHER_PROCESS_POLL_MS = 200
 
 /**
@@ -358,71 +347,6 @@ export class Uploading {
   }
 }
 
-/** One request's hold on a session. */
-class Writing {
-  row: UploadRow
-  readonly claim: string
-  /** True once the session was given back with all its bytes recorded. */
-  released = false
-  readonly lost = new AbortController()
-  algorithm: 'sha256' | 'sha512'
-  hash: Hash
-  readonly #options: UploadingOptions
-  readonly #heartbeat: NodeJS.Timeout
-  #writer: ObjectWriter | undefined
-
-  constructor(options: UploadingOptions, row: UploadRow, claim: string, algorithm: 'sha256' | 'sha512') {
-    this.#options = options
-    this.row = row
-    this.claim = claim
-    this.algorithm = algorithm
-    this.hash = createHash(algorithm)
-    this.#heartbeat = setInterval(() => void this.#beat(), CLAIM_MS / 3).unref()
-  }
-
-  get writer(): ObjectWriter {
-    if (this.#writer === undefined) throw new Error('The object is not open')
-    return this.#writer
-  }
-
-  async open(store: BlobStore, known: { hash: Hash; algorithm: 'sha256' | 'sha512' } | undefined): Promise<void> {
-    const { key, offsetBytes, writerState } = this.row
-    const state = writerState ?? undefined
-    this.#writer = offsetBytes === 0 ? await openFresh(store, key) : await store.openWriter(key, { offsetBytes, state })
-    if (offsetBytes === 0) return
-    if (known !== undefined) {
-      this.hash = known.hash
-      this.algorithm = known.algorithm
-    } else {
-      this.hash = await hashObject(store, key, this.algorithm, offsetBytes)
-    }
-  }
-
-  async close(): Promise<void> {
-    clearInterval(this.#heartbeat)
-    await this.#writer?.close().catch(() => {})
-  }
-
-  async #beat(): Promise<void> {
-    const { db, clock } = this.#options
-    const nowMs = clock.nowMs()
-    const beat = { id: this.row.id, claim: this.claim, claimedUntilMs: nowMs + CLAIM_MS, nowMs }
-    const alive = await db.transaction(keepClaim, beat, { durability: 'relaxed' }).catch(() => true)
-    if (!alive) this.lost.abort()
-  }
-}
-
-/** An earlier attempt may have left bytes that nobody was told about. */
-async function openFresh(store: BlobStore, key: ObjectKey): Promise<ObjectWriter> {
-  try {
-    return await store.openWriter(key)
-  } catch (error) {
-    if (error instanceof StorageError && error.code === 'NOT_EMPTY')
-      return store.openWriter(key, { offsetBytes: 0, state: undefined })
-    throw error
-  }
-}
-
 /** Undefined for a body of unknown length. */
 function declaredBytes({ request }: UploadRequest): number | undefined {
   const length = request.headers['content-length']
@@ -433,17 +357,4 @@ function keyOf(ticket: UploadTicket): ObjectKey {
   const key = parseObjectKey(Buffer.from(ticket.id, 'base64url').subarray(0, 16).toString('hex'))
   if (key === undefined) throw new Error('A ticket has no key')
   return key
-}
-
-/** What a failed store means to the client. A disk may also turn out to be full when it is flushed. */
-function storageRefusal(error: StorageError): Error {
-  if (error.code === 'NO_SPACE' || causedByFullDisk(error)) {
-    return refuse('STORAGE_FULL', {}, 'The disk that holds the blobs is full. Nothing of this upload was kept.', error)
-  }
-  const sentence = 'The blob store could not write. Nothing of this upload was kept; try again.'
-  return refuse('UNAVAILABLE', { retryAfterSeconds: 5 }, sentence, error)
-}
-
-function causedByFullDisk({ cause }: Error): boolean {
-  return cause instanceof Error && 'code' in cause && (cause.code === 'ENOSPC' || cause.code === 'EDQUOT')
 }
