@@ -213,12 +213,14 @@ forEachDatabase((database) => {
       const { front } = await setUp(t, database)
       const burst = () => Promise.all(Array.from({ length: 40 }, (_, guess) => front.signIn('alice', `guess-${guess}`)))
       const first = await burst()
-      assert.equal(front.hashed, 5)
-      assert.equal(first.filter((answer) => answer === WRONG).length, 5)
-      assert.equal(first.filter((answer) => answer === 'wait 1').length, 35)
+      // Fewer when one guess was written down while others were still looking: it then counts for both.
+      const judged = front.hashed
+      assert.ok(judged >= 1 && judged <= 5, `${judged} guesses were judged at once`)
+      assert.equal(first.filter((answer) => answer === WRONG).length, judged)
+      assert.equal(first.filter((answer) => answer === 'wait 1').length, 40 - judged)
       front.passedMs += 5_000
       await burst()
-      assert.equal(front.hashed, 6, 'one more after the wait')
+      assert.ok(front.hashed > judged && front.hashed <= 6, `${front.hashed} guesses were judged after the wait`)
     })
 
     test('an address that fails at fifty accounts waits for all of them; failing at one again and again counts once', async (t) => {

@@ -21,8 +21,9 @@ for (const database of ['sqlite', 'postgres'] as const) {
         try {
           const all = everyBreak(await sweep.record(), effect, sticky).filter((one) => isReal(database, one))
           const step = Math.max(1, Math.round(1 / SCALE))
-          const { done, failures } = await sweep.run(all.filter((_, at) => at % step === 0))
-          t.diagnostic(`${done} of ${all.length}`)
+          const { done, unreached, failures } = await sweep.run(all.filter((_, at) => at % step === 0))
+          t.diagnostic(`${done} of ${all.length}, ${unreached} not reached`)
+          assert.ok(unreached <= done / 10, `${unreached} of ${done} kills did not happen`)
           assert.deepEqual(failures, [])
           await sweep.finish()
         } finally {

@@ -33,7 +33,7 @@ export function namedPoints(): string[] {
  * Nothing can fail there any more: what has been committed stands, and an error could only lie about it. A process can die
  * there all the same.
  */
-const ONLY_DEADLY = new Set(['db.after-commit'])
+const ONLY_DEADLY = new Set(['db.after-commit', 'db.checkpointed'])
 
 /** Every passing of every point of every story, once with this effect. */
 export function everyBreak(passes: Passes, effect: Break['effect'], sticky = false): Break[] {
@@ -48,6 +48,8 @@ export function everyBreak(passes: Passes, effect: Break['effect'], sticky = fal
 
 export interface Outcome {
   readonly done: number
+  /** Kills at a passing that did not come this time: how a body is cut into pieces differs from run to run. */
+  readonly unreached: number
   /** One line per break after which something was not as it must be. */
   readonly failures: readonly string[]
 }
@@ -83,11 +85,12 @@ export class Sweep {
   async run(breaks: readonly Break[]): Promise<Outcome> {
     const waiting = [...breaks]
     const failures: string[] = []
+    let unreached = 0
     await this.#onEach(async (stand, at) => {
       let current = stand
       for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
         try {
-          await current.run(next)
+          if (!(await current.run(next))) unreached++
         } catch (error) {
           failures.push(`${describeBreak(next)}: ${error instanceof Error ? error.message : String(error)}`)
           await current.close()
@@ -96,7 +99,7 @@ export class Sweep {
         }
       }
     })
-    return { done: breaks.length, failures }
+    return { done: breaks.length, unreached, failures }
   }
 
   /** What was acknowledged before everything that broke is there after all of it. */
@@ -148,10 +151,12 @@ class Stand {
     return passes
   }
 
-  async run(one: Break): Promise<void> {
+  /** False: the server was to be killed and was not, because the point was not passed so often. */
+  async run(one: Break): Promise<boolean> {
     const { scene, act } = await this.#prepare(one.story)
     this.#installation.arm(`${one.point}:${one.nth}${one.sticky ? '+' : ''}:${one.effect}`)
-    if (one.effect === 'kill') await this.#die(act)
+    let reached = true
+    if (one.effect === 'kill') reached = await this.#die(act)
     else await this.#suffer(one, act)
     this.#installation.disarm()
     await this.#check(scene)
@@ -160,6 +165,7 @@ class Stand {
     await act()
     await this.#check(scene)
     await this.#checkEnd(scene)
+    return reached
   }
 
   /** All of it once more, with the server stopped and started as an operator does. */
@@ -190,16 +196,17 @@ class Stand {
     this.#ledger.client = this.#installation.client
   }
 
-  async #die(act: () => Promise<void>): Promise<void> {
+  async #die(act: () => Promise<void>): Promise<boolean> {
     try {
       await act()
     } catch (error) {
       if (!(error instanceof Cut || error instanceof ServerGone)) throw error
     }
-    assert.ok(await this.#installation.diesWithin(10_000), 'the point was not passed: nothing died')
+    if (!(await this.#installation.diesWithin(3_000))) return false
     // On PostgreSQL the session of a request that died is held until its claim runs out.
     await this.#installation.advance(60_000)
     await this.#start()
+    return true
   }
 
   async #suffer(one: Break, act: () => Promise<void>): Promise<void> {
