@@ -131,7 +131,7 @@ export const wireErrors: Record<DomainErrorCode, WireError> = {
   STORAGE_FULL: {
     status: 507,
     code: 'STORAGE_FULL',
-    text: 'The registry has no space left. Nothing was stored; pulls and deletes still work.',
+    text: 'The registry has no space left. Nothing was stored; pulls still work.',
   },
   UNAVAILABLE: {
     status: 503,
