@@ -207,7 +207,11 @@ async function serve(config: Config, warnings: readonly string[]): Promise<Servi
   for (const warning of warnings) log.warn({}, warning)
   const server = await startServer(config, { log })
   const { db, clock } = server.services
-  const secret = await ensureSetupSecret({ db, clock })
+  const secret = await ensureSetupSecret({ db, clock }).catch(async (error: unknown) => {
+    // Nobody else would: the command ends with the error and the server would go on without it.
+    await server.close()
+    throw error
+  })
   // The next start then finds everything compiled, also if this process is killed.
   flushCompileCache()
   log.info({ 'server.url': server.url, 'process.pid': process.pid }, `Longshore serves at ${server.url}`)

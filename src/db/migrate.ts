@@ -53,7 +53,8 @@ export async function migratePostgres(client: Client): Promise<void> {
       await client.query(['begin', ...statements, record, 'commit'].join(';\n'))
     }
   } finally {
-    await client.query('select pg_advisory_unlock($1)', [MIGRATION_LOCK])
+    // Fails after a failed step, whose error is the one to tell; the lock ends with the connection.
+    await client.query('select pg_advisory_unlock($1)', [MIGRATION_LOCK]).catch(() => undefined)
   }
 }
 

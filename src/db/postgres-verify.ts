@@ -15,6 +15,8 @@ const MAX_PROBLEMS = 100
  */
 export async function verifyPostgres(settings: pg.ClientConfig): Promise<string[]> {
   const client = new pg.Client(settings)
+  // Its queries fail when it breaks; without a listener the process would end before it could say why.
+  client.on('error', () => {})
   await client.connect()
   try {
     const problems = await withoutForce(client)

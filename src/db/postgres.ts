@@ -19,10 +19,19 @@ export interface PostgresOptions {
 
 const READ_CLIENTS = 4
 const ATTEMPTS = 5
-/** Serialization failure, deadlock, unique violation (a row that somebody else has just made), lock timeout. */
+/** Serialization failure, deadlock, unique violation (a row that somebody else has just made). */
 const RETRIED = new Set(['40001', '40P01', '23505'])
-const UNAVAILABLE = new Set(['55P03', '57P01', '57P02', '57P03', '53300'])
+/** Lock timeout, shutdown, start, too many connections, statement timeout, cut in an idle transaction. */
+const UNAVAILABLE = new Set(['55P03', '57P01', '57P02', '57P03', '53300', '57014', '25P03'])
 const DISK_FULL = '53100'
+/** What the operating system says of a server that cannot be reached. */
+const BROKEN: ReadonlySet<string> = new Set([
+  ...['ECONNRESET', 'ECONNREFUSED', 'EPIPE', 'ENOENT'],
+  ...['ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN'],
+])
+/** What the driver says without a code. `timeout exceeded` also when every connection is busy for too long. */
+const BROKEN_MESSAGE =
+  /Connection terminated|Client has encountered a connection error|timeout exceeded when trying to connect|timeout expired/
 
 /** Numbers are numbers in Longshore; one that a double cannot hold is a bug that must not pass quietly. */
 pg.types.setTypeParser(pg.types.builtins.INT8, (text) => {
@@ -35,6 +44,8 @@ pg.types.setTypeParser(pg.types.builtins.INT8, (text) => {
 /** Opens PostgreSQL 15 or newer and brings its schema up to date. @throws Error when it cannot be reached. */
 export async function openPostgres(options: PostgresOptions): Promise<Db> {
   const migrator = new pg.Client({ connectionString: options.url })
+  // Its queries fail when it breaks; without a listener the process would end before it could say why.
+  migrator.on('error', () => {})
   await migrator.connect()
   try {
     await migratePostgres(migrator)
@@ -69,12 +80,18 @@ class PostgresDb implements Db {
       lock_timeout: 5_000,
       idle_in_transaction_session_timeout: 10_000,
       connectionTimeoutMillis: 10_000,
+      // A server that is gone without a word (a cut network) is otherwise noticed after hours, with requests waiting on it.
+      keepAlive: true,
+      keepAliveInitialDelayMillis: 10_000,
     }
     this.#pool = new pg.Pool({ ...settings, max: options.poolSize })
     this.#scans = new pg.Pool({ ...settings, max: 2, statement_timeout: 60_000 })
     // A connection that breaks while idle is replaced by the pool; without a listener the process would end.
     this.#pool.on('error', () => {})
     this.#scans.on('error', () => {})
+    // The pool stops listening to a connection that is lent; when it breaks then, the query says so and this keeps the
+    // process alive.
+    for (const pool of [this.#pool, this.#scans]) pool.on('connect', (client) => client.on('error', () => {}))
     this.#readers = Array.from(
       { length: READ_CLIENTS },
       () => new ReadClient({ ...settings, statement_timeout: 10_000 }),
@@ -249,6 +266,7 @@ class Session implements Tx {
 class ReadClient {
   readonly #settings: pg.ClientConfig
   #current: Promise<pg.Client> | undefined
+  #newest: pg.Client | undefined
   #ended = false
 
   constructor(settings: pg.ClientConfig) {
@@ -269,8 +287,10 @@ class ReadClient {
 
   async #connect(): Promise<pg.Client> {
     const client = new pg.Client({ ...this.#settings, pipeline: true } as pg.ClientConfig)
+    this.#newest = client
+    // The end of a connection is told after its error, when the next one may be open already.
     const forget = () => {
-      this.#current = undefined
+      if (this.#newest === client) this.#current = undefined
     }
     client.on('error', forget)
     client.on('end', forget)
@@ -313,8 +333,8 @@ function sqlState(error: unknown): string {
 function isBroken(error: unknown): boolean {
   const code = sqlState(error)
   if (code.startsWith('57P') || code.startsWith('08')) return true
-  if (['ECONNRESET', 'ECONNREFUSED', 'EPIPE', 'ENOENT'].includes(code)) return true
-  return error instanceof Error && /Connection terminated|Client has encountered a connection error/.test(error.message)
+  if (BROKEN.has(code)) return true
+  return error instanceof Error && BROKEN_MESSAGE.test(error.message)
 }
 
 function known(error: unknown): unknown {

@@ -41,6 +41,8 @@ export interface HttpServer {
 }
 
 const CERTIFICATE_POLL_MS = 5_000
+/** How long whoever sent what is no request may take to close. */
+const BROKEN_CLOSE_MS = 1_000
 
 /**
  * An HTTP server with Fastify's router on top. Fastify's own timeouts do not reach a server made by `serverFactory`, so
@@ -65,6 +67,7 @@ export function openHttpServer(options: HttpOptions): HttpServer {
     startedMs: performance.now(),
   })
   let server: Server | undefined
+  let closing = false
   const fastify = Fastify({
     logger: false,
     exposeHeadRoutes: false,
@@ -80,10 +83,13 @@ export function openHttpServer(options: HttpOptions): HttpServer {
     clientErrorHandler: (error, socket) => {
       if (error.code === 'ECONNRESET' || socket.destroyed || !socket.writable) return
       socket.end(rawReply(options.replyToBroken?.(brokenStatusOf(error.code)) ?? empty(brokenStatusOf(error.code))))
+      // No timeout of the server looks at it any more, and its other half may stay open for ever.
+      setTimeout(() => socket.destroy(), BROKEN_CLOSE_MS).unref()
     },
     serverFactory: (handler) => {
       const onRequest = (request: IncomingMessage, response: ServerResponse) => {
         request.url = originForm(request.url ?? '/')
+        if (closing) response.setHeader('Connection', 'close')
         if (!options.front(exchangeOf(request, response))) handler(request, response)
       }
       server = options.tls
@@ -117,8 +123,11 @@ export function openHttpServer(options: HttpOptions): HttpServer {
       return { host: bound.address, port: bound.port }
     },
     async close(graceMs) {
+      closing = true
       const cut = setTimeout(() => listening.closeAllConnections(), graceMs)
-      listening.closeIdleConnections()
+      // Those that are busy now are let go when their answer is out, instead of being kept for what may come next.
+      listening.keepAliveTimeout = 1
+      listening.keepAliveTimeoutBuffer = 1
       await fastify.close()
       clearTimeout(cut)
       if (options.tls) unwatchFile(options.tls.certFile)

@@ -73,6 +73,11 @@ async function blobReply(
   const reply = { status, headers: { ...headers, ...part, 'Content-Length': end - start } }
   if (method === 'HEAD') return reply
   const reader = await openCopy(services, request, digest, blob)
+  if (request.exchange.response.destroyed) {
+    // The client has left, so nobody will ask for the body, which alone closes the reader.
+    await reader.close()
+    return reply
+  }
   return {
     ...reply,
     async body(response) {

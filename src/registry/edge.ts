@@ -216,6 +216,12 @@ function answerError({ services }: EdgeOptions, exchange: Exchange, error: unkno
       { error, 'request.id': exchange.id, 'request.path': originalPath(exchange.request) ?? exchange.request.url },
       'A request failed by a bug',
     )
+  } else if (error.cause !== undefined && !(error.cause instanceof DomainError)) {
+    // The client is told that something failed; only the operator may know what.
+    services.log.warn(
+      { error: error.cause, 'request.id': exchange.id },
+      'A request was refused for a failure behind it',
+    )
   }
   return errorReply(error, { requestId: exchange.id, challenge: (reason) => challengeOf(services, asked, reason) })
 }
