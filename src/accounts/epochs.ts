@@ -23,8 +23,11 @@ export function selectChangedRights(tx: Tx, input: { sinceMs: number }): Promise
 }
 
 const POLL_MS = 2_000
-/** Changes carry the time at which their transaction began, by the clock of its process; they are seen when it commits. */
-const OVERLAP_MS = 10_000
+/**
+ * Changes carry the time at which their transaction was asked for, by the clock of its process, and are seen when it
+ * commits: after waits for a connection and for locks, several attempts, and with some skew between the clocks.
+ */
+const OVERLAP_MS = 120_000
 const MAX_SCOPES = 100_000
 
 interface Seen {

@@ -137,6 +137,18 @@ function verifyFile(path: string): Promise<string[]> {
   })
 }
 
+/**
+ * Without its database thread a server would refuse every request and still look alive. Ending here loses nothing that was
+ * acknowledged, and whoever runs the process starts it again.
+ */
+function endProcess(error: unknown): void {
+  const reason = error instanceof Error ? (error.stack ?? error.message) : 'it ended without an error'
+  process.stderr.write(
+    `${JSON.stringify({ level: 'fatal', msg: 'A database thread has died; the process ends', error: reason })}\n`,
+  )
+  process.kill(process.pid, 'SIGKILL')
+}
+
 /** The request side of a database thread: collects the calls of one turn of the event loop into one message. */
 class Thread {
   signals: Signals | undefined
@@ -148,12 +160,13 @@ class Thread {
   #outbox: Call[] = []
   #nextId = 1
   #dead: Error | undefined
+  #stopping = false
 
   private constructor(worker: Worker) {
     this.#worker = worker
     worker.on('message', (answers: Answer[]) => this.#settle(answers))
-    worker.on('error', (error) => this.#die(error instanceof Error ? error : new Error(String(error))))
-    worker.on('exit', () => this.#die(new Error('The database is closed')))
+    worker.on('error', (error) => endProcess(error))
+    worker.on('exit', () => (this.#stopping ? this.#die(new Error('The database is closed')) : endProcess(undefined)))
   }
 
   static start(data: ThreadData): Promise<Thread> {
@@ -185,6 +198,7 @@ class Thread {
 
   async stop(): Promise<void> {
     if (this.#dead) return
+    this.#stopping = true
     const exited = new Promise<void>((resolve) => this.#worker.once('exit', () => resolve()))
     this.#worker.postMessage('close')
     await exited

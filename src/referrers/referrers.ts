@@ -4,7 +4,7 @@ import { type Digest, fallbackTagOf } from '../oci/digest.ts'
 import { parseStrictJson } from '../oci/json.ts'
 import { OCI_INDEX } from '../oci/media-type.ts'
 import { parseReference } from '../oci/reference.ts'
-import { type ReferrerRow, selectOwnReferrers, selectReferrers } from './referrers.sql.ts'
+import { type ReferrerRow, selectAnnotations, selectOwnReferrers, selectReferrers } from './referrers.sql.ts'
 
 /** A descriptor as it stands in a referrers index. */
 export interface Referrer {
@@ -43,11 +43,14 @@ export async function listReferrers(tx: Tx, input: ReferrerQuery): Promise<Refer
   const { repositoryId, subject, artifactType, afterId, limit } = input
   const rows = await selectReferrers(tx, repositoryId, subject, artifactType, afterId, limit + 1)
   const listed = afterId === 0 ? await fallbackReferrers(tx, input) : []
+  const candidates = withinPage(rows.slice(0, limit))
+  const annotated = candidates.filter((row) => row.annotationsLength > 0).map((row) => row.id)
+  const annotations = new Map((await selectAnnotations(tx, annotated)).map((row) => [row.id, row.annotations]))
   const referrers: Referrer[] = []
   let bytes = Buffer.byteLength(JSON.stringify(listed))
   let lastId = afterId
-  for (const row of rows.slice(0, limit)) {
-    const referrer = toReferrer(row)
+  for (const row of candidates) {
+    const referrer = toReferrer(row, annotations.get(row.id))
     bytes += Buffer.byteLength(JSON.stringify(referrer))
     if (bytes > PAGE_BYTES && referrers.length > 0) break
     referrers.push(referrer)
@@ -57,13 +60,23 @@ export async function listReferrers(tx: Tx, input: ReferrerQuery): Promise<Refer
   return { referrers: [...listed, ...referrers], nextId: more ? lastId : undefined }
 }
 
-function toReferrer(row: ReferrerRow): Referrer {
+/** As many rows as can fit, one at least: what cannot be shown is not read. */
+function withinPage(rows: readonly ReferrerRow[]): ReferrerRow[] {
+  let length = 0
+  const end = rows.findIndex((row, at) => {
+    length += row.annotationsLength
+    return at > 0 && length > PAGE_BYTES
+  })
+  return end === -1 ? [...rows] : rows.slice(0, end)
+}
+
+function toReferrer(row: ReferrerRow, annotations: string | undefined): Referrer {
   return {
     mediaType: row.mediaType,
     digest: row.digest,
     size: row.sizeBytes,
     ...(row.artifactType !== null && { artifactType: row.artifactType }),
-    ...(row.annotations !== null && { annotations: JSON.parse(row.annotations) as Record<string, unknown> }),
+    ...(annotations !== undefined && { annotations: JSON.parse(annotations) as Record<string, unknown> }),
   }
 }
 
