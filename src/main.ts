@@ -2,7 +2,8 @@ import { hkdfSync } from 'node:crypto'
 import { flushCompileCache } from 'node:module'
 import { join } from 'node:path'
 import { RightsEpochs } from './accounts/epochs.ts'
-import { answerUnknownPath, mountApi } from './api/edge.ts'
+import { answerUnknownPath, foldRestPath, mountApi } from './api/edge.ts'
+import type { RestContext } from './api/rest-context.ts'
 import { openPullSpool } from './audit/spool.ts'
 import { AccessCache } from './auth/access.ts'
 import { TokenAuthority } from './auth/tokens.ts'
@@ -76,6 +77,7 @@ async function openToRead(config: Config): Promise<{ db: ReadOnlyDb; stores: Map
 export interface Overrides {
   readonly clock?: Clock
   readonly log?: Log
+  readonly observeRest?: RestContext['observe']
 }
 
 /**
@@ -173,17 +175,17 @@ export async function startServer(config: Config, overrides: Overrides = {}): Pr
     trustedProxies: config.server.trustedProxies,
     tls: config.server.tls,
     log,
-    rewriteUrl: foldV2Path,
+    rewriteUrl: (url) => (url.startsWith('/v2/') ? foldV2Path(url) : foldRestPath(url)),
     front: (exchange) => answerHotRead(edge, exchange),
     onUnknown: (exchange) =>
       isRegistryPath(exchange) ? answerUnknown(edge, exchange) : answerUnknownPath(api, exchange),
     replyToBroken,
   })
   opened.defer(() => http.close(config.server.drainMs))
-  const api = { ...services, draining: () => draining }
+  const api = { ...services, ...secrets, draining: () => draining }
   const edge = { http, services, limits: rateLimiters(config, clock), metrics }
   mountRegistry(edge)
-  mountApi({ http, services: api })
+  mountApi({ http, services: api, observe: overrides.observeRest })
   epochs.start()
   const address = await http.listen(config.server.listenHost, config.server.listenPort)
   if (config.server.listenPort === 0) hostname = hostname.replace(/:0$/, `:${address.port}`)

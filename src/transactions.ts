@@ -10,10 +10,15 @@ import * as fsckManifests from './fsck/manifests.ts'
 import * as fsckRows from './fsck/rows.ts'
 import * as gc from './gc/gc.ts'
 import * as backoff from './identity/backoff.ts'
+import * as sessions from './identity/sessions.ts'
 import * as setup from './identity/setup.ts'
+import * as signIns from './identity/sign-in.ts'
 import * as jobs from './jobs/jobs.ts'
 import * as manifests from './manifests/manifests.ts'
+import * as notices from './notices/notices.ts'
+import * as oauthTokens from './oauth/tokens.ts'
 import * as objects from './objects/objects.ts'
+import * as namespaceDeletion from './organizations/deletion.ts'
 import * as outbox from './outbox/outbox.ts'
 import * as referrers from './referrers/referrers.ts'
 import * as repositories from './repositories/repositories.ts'
@@ -38,12 +43,17 @@ export const modules = {
   jobs,
   keys,
   manifests,
+  namespaceDeletion,
+  notices,
+  oauthTokens,
   objects,
   outbox,
   push,
   referrers,
   repositories,
+  sessions,
   setup,
+  signIns,
   tags,
   uploads,
 }

@@ -10,19 +10,8 @@ import { root } from './support/stages.ts'
 
 const foundations = ['oci', 'platform', 'db', 'storage', 'jobs']
 const domain = [
-  ...[
-    'outbox',
-    'audit',
-    'objects',
-    'accounts',
-    'identity',
-    'repositories',
-    'auth',
-    'blobs',
-    'manifests',
-    'tags',
-    'referrers',
-  ],
+  ...['outbox', 'audit', 'objects', 'mail', 'accounts', 'oauth', 'identity', 'notices', 'messages', 'service-keys'],
+  ...['organizations', 'repositories', 'auth', 'blobs', 'manifests', 'tags', 'referrers'],
   ...['quota', 'gc', 'fsck'],
 ]
 const edges = ['registry', 'api', 'workers', 'cli']

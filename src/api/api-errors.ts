@@ -46,7 +46,7 @@ const apiErrors: Readonly<Record<DomainErrorCode, { readonly status: number; rea
 }
 
 /** A refusal as an edge tells it: status, sentence, and when to come back. */
-function describeRefusal(error: DomainError): { status: number; sentence: string; headers: Headers } {
+export function describeRefusal(error: DomainError): { status: number; sentence: string; headers: Headers } {
   const { status, text } = apiErrors[error.code]
   const seconds = error.detail['retryAfterSeconds']
   const headers = typeof seconds === 'number' ? { 'Retry-After': Math.max(1, Math.ceil(seconds)) } : {}

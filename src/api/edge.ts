@@ -2,13 +2,20 @@ import { DomainError } from '../platform/errors.ts'
 import type { Exchange } from '../platform/exchange.ts'
 import type { HttpServer } from '../platform/http.ts'
 import { RateLimiter } from '../platform/rate-limit.ts'
-import { type Reply, sendReply } from '../platform/reply.ts'
+import { type Headers, type Reply, sendReply } from '../platform/reply.ts'
 import { apiErrorReply } from './api-errors.ts'
 import { healthRoutes } from './health.routes.ts'
 import { HealthChecks } from './health.ts'
 import { homeRoute } from './home.routes.ts'
 import { initializeUserRoute } from './initialize.routes.ts'
 import { signingKeysRoute } from './keys.routes.ts'
+import { PageTokens } from './page-token.ts'
+import { RestCallers } from './rest-caller.ts'
+import type { RestContext } from './rest-context.ts'
+import { restErrorReply } from './rest-errors.ts'
+import { mountRest } from './rest-mount.ts'
+import { foldRestPaths } from './rest-paths.ts'
+import { restRoutes } from './rest-routes.ts'
 import type { ApiContext, ApiRoute } from './route.ts'
 import type { ApiServices } from './services.ts'
 import { setupFormRoute, setupRoute } from './setup.routes.ts'
@@ -30,8 +37,12 @@ export const apiRoutes: readonly ApiRoute[] = [
 const SETUP_ATTEMPTS = 10
 
 /** Puts the pages, the REST API and the health checks on a server. */
-export function mountApi(options: { readonly http: HttpServer; readonly services: ApiServices }): void {
-  const { http, services } = options
+export function mountApi(options: {
+  readonly http: HttpServer
+  readonly services: ApiServices
+  readonly observe?: RestContext['observe']
+}): void {
+  const { http, services, observe } = options
   const context: ApiContext = {
     services,
     checks: new HealthChecks(services),
@@ -47,6 +58,40 @@ export function mountApi(options: { readonly http: HttpServer; readonly services
       },
     })
   }
+  mountRest({
+    http,
+    context: {
+      services,
+      callers: new RestCallers(services),
+      pages: new PageTokens(services.secretKey.reveal()),
+      observe,
+    },
+    routes: restRoutes,
+    serve: (exchange, path, handle, common) => serveRestReply(services, exchange, path, handle, common),
+    unknown: (exchange) => answerUnknownPath(services, exchange),
+  })
+}
+
+/** Rewrites a raw URL of the REST API so that its router knows it. */
+export const foldRestPath: (rawUrl: string) => string = foldRestPaths(restRoutes.map((route) => route.path))
+
+async function serveRestReply(
+  services: ApiServices,
+  exchange: Exchange,
+  path: string,
+  handle: () => Promise<Reply>,
+  common: Headers,
+): Promise<void> {
+  let reply: Reply
+  try {
+    reply = await handle()
+  } catch (error) {
+    const refusal = restErrorReply(services, error)
+    if (refusal === undefined)
+      services.log.error({ error, 'request.id': exchange.id, 'request.path': path }, 'A request failed by a bug')
+    reply = refusal ?? apiErrorReply(error, 'program', exchange.id)
+  }
+  await finish(services, exchange, { ...reply, headers: { ...common, ...reply.headers } })
 }
 
 /** Answers whatever no route outside of /v2 takes: an unknown path, or a method that is not served there. */

@@ -10,7 +10,7 @@ import {
 } from './audit.sql.ts'
 import { type AuditEvent, type EventRow, parseSpoolLine, toEventRow } from './event.ts'
 
-export type { Actor, AuditEvent, EventKind, Metadata } from './event.ts'
+export type { Actor, AuditEvent, Doing, EventKind, Metadata } from './event.ts'
 
 /**
  * Writes what happened into the audit log and, where somebody has subscribed to it, into the outbox, in the transaction

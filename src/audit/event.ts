@@ -28,6 +28,53 @@ export type EventKind =
   | 'user_disable'
   | 'user_enable'
   | 'user_change_password'
+  | 'user_change_email'
+  | 'user_change_name'
+  | 'user_change_invoicing'
+  | 'user_change_tag_expiration'
+  | 'user_change_metadata'
+  | 'user_generate_client_key'
+  | 'account_change_password'
+  | 'account_convert'
+  | 'create_robot'
+  | 'delete_robot'
+  | 'regenerate_robot_token'
+  | 'org_change_name'
+  | 'org_change_email'
+  | 'org_change_invoicing'
+  | 'org_change_tag_expiration'
+  | 'org_create_team'
+  | 'org_delete_team'
+  | 'org_set_team_description'
+  | 'org_set_team_role'
+  | 'org_add_team_member'
+  | 'org_remove_team_member'
+  | 'org_invite_team_member'
+  | 'org_delete_team_member_invite'
+  | 'org_team_member_invite_accepted'
+  | 'org_team_member_invite_declined'
+  | 'create_prototype_permission'
+  | 'modify_prototype_permission'
+  | 'delete_prototype_permission'
+  | 'create_application'
+  | 'update_application'
+  | 'delete_application'
+  | 'reset_application_client_secret'
+  | 'create_oauth_api_token'
+  | 'revoke_oauth_api_token'
+  | 'oauth_token_assigned'
+  | 'oauth_token_revoked'
+  | 'create_app_specific_token'
+  | 'revoke_app_specific_token'
+  | 'service_key_create'
+  | 'service_key_approve'
+  | 'service_key_modify'
+  | 'service_key_extend'
+  | 'service_key_delete'
+  | 'take_ownership'
+  | 'release_namespace'
+  | 'create_global_message'
+  | 'delete_global_message'
   | 'login_success'
   | 'login_failure'
   | 'logout_success'
@@ -37,9 +84,22 @@ export interface Actor {
   readonly kind: 'anonymous' | 'user' | 'robot' | 'system'
   readonly accountId?: number
   readonly name: string
+  /** Which credential of theirs was used, where that is worth telling: goes into the metadata of what they do. */
+  readonly credential?: Readonly<Record<string, string | number>>
 }
 
-export type Metadata = Readonly<Record<string, string | number | boolean | null>>
+/** Who does something, from where and when: every change of the domain takes it, and its audit entry tells it. */
+export interface Doing {
+  readonly actor: Actor
+  /** Of the client. */
+  readonly address: string
+  readonly nowMs: number
+}
+
+type Plain = string | number | boolean | null | undefined
+/** Values, lists of values and objects of values; what is deeper goes in as JSON text. */
+type MetadataValue = Plain | readonly Plain[] | { readonly [key: string]: Plain }
+export type Metadata = Readonly<Record<string, MetadataValue>>
 
 export interface AuditEvent {
   readonly kind: EventKind
@@ -83,7 +143,7 @@ export function toEventRow(event: AuditEvent): EventRow {
     performer: storableText(event.actor.name, NAME_CHARACTERS),
     address: storableText(event.address, ADDRESS_CHARACTERS),
     occurredMs: Math.trunc(event.occurredMs),
-    metadata: boundedJson(event.metadata),
+    metadata: boundedJson(event.actor.credential ? { ...event.metadata, ...event.actor.credential } : event.metadata),
   }
 }
 
@@ -96,7 +156,7 @@ function boundedJson(metadata: Metadata): string {
     const json = JSON.stringify(metadata, (_key, value) => cut(value, maxCharacters))
     if (Buffer.byteLength(json) <= METADATA_BYTES) return json
   }
-  const kept: Record<string, Metadata[string]> = {}
+  const kept: Record<string, MetadataValue> = {}
   for (const [key, value] of Object.entries(metadata)) {
     kept[key] = cut(value, 16)
     if (Buffer.byteLength(JSON.stringify(kept)) > METADATA_BYTES) delete kept[key]

@@ -1,7 +1,16 @@
 import type { RightsEpochs } from '../accounts/epochs.ts'
+import {
+  holdsRepositoryRole,
+  holdsTeamRole,
+  type RepositoryRole,
+  repositoryRoles,
+  strongest,
+  type TeamRole,
+} from '../accounts/roles.ts'
+import { noStanding, type Standing } from '../accounts/standing.ts'
 import type { Db, Tx } from '../db/db.ts'
 import type { Repository } from '../repositories/repositories.ts'
-import { type AccessRow, selectAccess } from './access.sql.ts'
+import { type AccessRow, selectAccess, selectTeamPaths, type TeamPath } from './access.sql.ts'
 
 /** What a subject may do with a repository now. `create`: the repository is missing and they may make it by pushing. */
 export interface Rights {
@@ -11,9 +20,21 @@ export interface Rights {
   readonly create: boolean
 }
 
+export interface Namespace {
+  readonly id: number
+  readonly name: string
+  readonly kind: 'user' | 'organization'
+  readonly state: 'active' | 'disabled' | 'deleted'
+}
+
 /** Who asks and about what, resolved once. */
 export interface Access {
+  readonly namespace: Namespace | undefined
   readonly repository: Repository | undefined
+  /** In the namespace: its owner is its admin. */
+  readonly namespaceRole: TeamRole | null
+  /** On the repository, whatever its state; public reading is no role. */
+  readonly repositoryRole: RepositoryRole | null
   readonly rights: Rights
   /** True when a valid account asks, false for anonymous. */
   readonly account: boolean
@@ -28,12 +49,24 @@ export interface AccessQuery {
   /** The epoch that the credential carries; must be the account's. */
   readonly tokenEpoch: number
   readonly namespace: string
+  /** Empty to ask about the namespace alone. */
   readonly repository: string
+  /** What the configuration says of the account. Follows from its name, so it is no part of what a cache goes by. */
+  readonly standing?: Standing
+  /** A token of its own that was used in place of the password: the subject counts only as long as that exists. */
+  readonly credential?: { readonly kind: 'oauth' | 'app'; readonly id: number }
 }
 
 /** The one place where rights are computed. Reads only; cached by `AccessCache`. */
 export async function resolveAccess(tx: Tx, input: AccessQuery): Promise<Access> {
-  const row = await selectAccess(tx, input.accountId, input.namespace, input.repository)
+  return decide(input, await selectAccess(tx, input))
+}
+
+function decide(input: AccessQuery, row: AccessRow): Access {
+  const namespace =
+    row.namespaceId === null || row.namespaceKind === null || row.namespaceState === null
+      ? undefined
+      : { id: row.namespaceId, name: input.namespace, kind: row.namespaceKind, state: row.namespaceState }
   const repository: Repository | undefined =
     row.repositoryId === null || row.namespaceId === null || row.visibility === null || row.state === null
       ? undefined
@@ -44,28 +77,129 @@ export async function resolveAccess(tx: Tx, input: AccessQuery): Promise<Access>
           visibility: row.visibility,
           state: row.state,
         }
-  const subjectValid = input.accountId === 0 || (row.accountEnabled === 1 && row.tokenEpoch === input.tokenEpoch)
+  const subjectValid = input.accountId === 0 || countsAsSubject(input, row)
   const account = input.accountId !== 0 && subjectValid
+  const standing = account ? (input.standing ?? noStanding) : noStanding
+  const namespaceRole = account ? namespaceRoleOf(row, standing) : null
+  const repositoryRole = account && repository !== undefined ? repositoryRoleOf(row, namespaceRole, standing) : null
   return {
+    namespace,
     repository,
-    rights: rightsOf(row, account),
+    namespaceRole,
+    repositoryRole,
+    rights: rightsOf(row, namespaceRole, repositoryRole, standing),
     account,
-    namespaceExists: row.namespaceId !== null,
+    namespaceExists: namespace !== undefined,
     subjectValid,
   }
 }
 
+function countsAsSubject(input: AccessQuery, row: AccessRow): boolean {
+  if (row.accountEnabled !== 1 || row.tokenEpoch !== input.tokenEpoch) return false
+  // A robot account goes with its owner.
+  if (row.accountKind === 'robot' && row.ownNamespaceState !== 'active') return false
+  return input.credential === undefined || row.credential === 1
+}
+
+function namespaceRoleOf(row: AccessRow, standing: Standing): TeamRole | null {
+  if (row.namespaceState !== 'active') return null
+  // A robot account belongs to its namespace and owns nothing there.
+  const isOwn = row.accountKind === 'user' && row.ownNamespaceId === row.namespaceId
+  return isOwn || standing.fullAccess ? 'admin' : row.teamRole
+}
+
+function repositoryRoleOf(row: AccessRow, namespaceRole: TeamRole | null, standing: Standing): RepositoryRole | null {
+  if (row.namespaceState !== 'active') return null
+  if (namespaceRole === 'admin') return 'admin'
+  const ofTeams = row.teamGrant === null ? null : (grantOrder[row.teamGrant - 1] ?? null)
+  const granted = strongest(repositoryRoles, row.ownRole, ofTeams)
+  return granted ?? (standing.readsAll ? 'read' : null)
+}
+
+const grantOrder: readonly RepositoryRole[] = ['admin', 'write', 'read']
 const noRights: Rights = { pull: false, push: false, admin: false, create: false }
 
-function rightsOf(row: AccessRow, isAccount: boolean): Rights {
+function rightsOf(
+  row: AccessRow,
+  namespaceRole: TeamRole | null,
+  role: RepositoryRole | null,
+  standing: Standing,
+): Rights {
   if (row.namespaceState !== 'active') return noRights
-  const owner = isAccount && (row.ownNamespaceId === row.namespaceId || row.teamRole === 'admin')
-  const creator = owner || (isAccount && row.teamRole === 'creator')
-  if (row.repositoryId === null) return { ...noRights, create: creator, admin: owner }
-  const role = owner ? 'admin' : isAccount ? row.role : null
-  const admin = role === 'admin'
-  const writes = (admin || role === 'write') && row.state === 'NORMAL'
+  const admin = role === 'admin' || (row.repositoryId === null && namespaceRole === 'admin')
+  if (row.repositoryId === null) return { ...noRights, create: mayCreateIn(row, namespaceRole, standing), admin }
+  const writes = holdsRepositoryRole(role, 'write') && row.state === 'NORMAL'
   return { pull: role !== null || row.visibility === 'public', push: writes, admin, create: false }
+}
+
+function mayCreateIn(row: AccessRow, namespaceRole: TeamRole | null, standing: Standing): boolean {
+  if (standing.restricted && row.ownNamespaceId === row.namespaceId) return false
+  return holdsTeamRole(namespaceRole, 'creator')
+}
+
+/** One reason for which an account may do something, or may not. */
+export interface AccessPath {
+  readonly via: 'public' | 'owner' | 'superuser' | 'read-only superuser' | 'grant' | 'team' | 'refusal'
+  /** A sentence for the person who wonders. */
+  readonly explanation: string
+  readonly role: RepositoryRole | null
+}
+
+/** The same decision as `resolveAccess`, with every path that leads to it. */
+export async function explainAccess(tx: Tx, input: AccessQuery): Promise<{ access: Access; paths: AccessPath[] }> {
+  const row = await selectAccess(tx, input)
+  const access = decide(input, row)
+  const teams =
+    row.namespaceId === null ? [] : await selectTeamPaths(tx, input.accountId, row.namespaceId, row.repositoryId)
+  return { access, paths: pathsOf(input, row, access, teams) }
+}
+
+function pathsOf(input: AccessQuery, row: AccessRow, access: Access, teams: readonly TeamPath[]): AccessPath[] {
+  const refusal = (explanation: string): AccessPath => ({ via: 'refusal', role: null, explanation })
+  if (!access.subjectValid)
+    return [refusal('The account is gone or disabled, its owner is, or the credential was revoked.')]
+  if (row.namespaceState === null) return [refusal(`There is no namespace ${input.namespace}.`)]
+  if (row.namespaceState !== 'active')
+    return [refusal(`The namespace ${input.namespace} is ${row.namespaceState}: nobody has rights in it.`)]
+  const paths: AccessPath[] = []
+  const { standing = noStanding } = input
+  if (row.visibility === 'public')
+    paths.push({ via: 'public', role: 'read', explanation: 'The repository is public: everybody may pull.' })
+  if (!access.account) return paths
+  if (row.accountKind === 'user' && row.ownNamespaceId === row.namespaceId)
+    paths.push({ via: 'owner', role: 'admin', explanation: `${input.namespace} is the account's own namespace.` })
+  if (standing.fullAccess)
+    paths.push({
+      via: 'superuser',
+      role: 'admin',
+      explanation: 'The account is a superuser and FEATURE_SUPERUSERS_FULL_ACCESS is on.',
+    })
+  if (standing.readsAll)
+    paths.push({
+      via: 'read-only superuser',
+      role: 'read',
+      explanation: 'The account is named in GLOBAL_READONLY_SUPER_USERS.',
+    })
+  if (row.ownRole !== null)
+    paths.push({ via: 'grant', role: row.ownRole, explanation: `The repository grants the account ${row.ownRole}.` })
+  for (const { team, teamRole, role } of teams) {
+    if (teamRole === 'admin')
+      paths.push({
+        via: 'team',
+        role: 'admin',
+        explanation: `The account is in the team ${team}, which administers ${input.namespace}.`,
+      })
+    if (role !== null)
+      paths.push({
+        via: 'team',
+        role,
+        explanation: `The repository grants the team ${team}, with the account in it, ${role}.`,
+      })
+  }
+  if (row.repositoryId === null)
+    paths.push(refusal(`There is no repository ${input.repository} in ${input.namespace}.`))
+  else if (row.state !== 'NORMAL') paths.push(refusal(`The state of the repository is ${row.state}: nobody may push.`))
+  return paths
 }
 
 interface Entry {
@@ -117,9 +251,11 @@ export class AccessCache {
     // Epochs are read before the rows: a change that comes in between makes the entry stale, never wrongly fresh.
     const before = this.#snapshotOfSubject(query)
     const access = await this.#db.read(resolveAccess, query)
-    const { repository } = access
-    if (repository === undefined) return access
-    const scopes = [before.scope, `n:${repository.namespaceId}`, `r:${repository.id}`]
+    const { namespace, repository } = access
+    // What is missing is never kept, but for a namespace asked about by itself.
+    if (namespace === undefined || (repository === undefined && query.repository !== '')) return access
+    const scopes = [before.scope, `n:${namespace.id}`]
+    if (repository !== undefined) scopes.push(`r:${repository.id}`)
     if (before.generation !== this.#epochs.generation || before.changes !== this.#epochs.changes) return access
     if (this.#entries.size >= MAX_ENTRIES) this.#dropOldest()
     this.#entries.set(key, {
@@ -150,5 +286,7 @@ export class AccessCache {
 }
 
 function keyOf(query: AccessQuery): string {
-  return `${query.accountId}.${query.tokenEpoch}|${query.namespace}/${query.repository}`
+  const { credential } = query
+  const by = credential === undefined ? '' : `${credential.kind}${credential.id}`
+  return `${query.accountId}.${query.tokenEpoch}.${by}|${query.namespace}/${query.repository}`
 }

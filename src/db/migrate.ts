@@ -2,9 +2,10 @@ import type { Client } from 'pg'
 import { postgresDialect, sqliteDialect } from './dialect.ts'
 import type { Migration } from './migration.ts'
 import { core } from './migrations/0001-core.ts'
+import { tenancy } from './migrations/0002-tenancy.ts'
 import { SqliteSession } from './sqlite-session.ts'
 
-const migrations: readonly Migration[] = [core]
+const migrations: readonly Migration[] = [core, tenancy]
 
 const createList = `create table if not exists schema_migration (id integer primary key, name text not null)`
 

@@ -1,4 +1,6 @@
-export type RepositoryRole = 'read' | 'write' | 'admin'
+import type { RepositoryRole } from '../accounts/roles.ts'
+
+export type { RepositoryRole }
 export type Visibility = 'public' | 'private'
 
 export interface Repository {

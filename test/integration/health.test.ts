@@ -3,6 +3,7 @@ import { createPublicKey, verify } from 'node:crypto'
 import { describe, type TestContext, test } from 'node:test'
 import { apiRoutes, mountApi } from '../../src/api/edge.ts'
 import type { ApiServices } from '../../src/api/services.ts'
+import { Secret } from '../../src/platform/config/secret.ts'
 import { openHttpServer } from '../../src/platform/http.ts'
 import { silentLog } from '../../src/platform/log.ts'
 import { TestClient } from '../support/client.ts'
@@ -14,7 +15,8 @@ const families = ['/readyz', '/health', '/health/instance', '/health/endtoend']
 /** A second front for a registry's health, where a part of what it depends on can be broken. */
 async function serveApi(t: TestContext, broken: (services: ApiServices) => Partial<ApiServices>) {
   const { services, clock } = await startEmptyRegistry(t)
-  const whole: ApiServices = { ...services, draining: () => false }
+  const secret = new Secret('test secret key')
+  const whole: ApiServices = { ...services, secretKey: secret, databaseSecretKey: secret, draining: () => false }
   const http = openHttpServer({
     headersTimeoutMs: 10_000,
     trustedProxies: [],

@@ -12,7 +12,9 @@ import { Secret } from '../../src/platform/config/secret.ts'
 import { type Log, openLog, silentLog } from '../../src/platform/log.ts'
 import { findRepository, putGrant, putRepository, type RepositoryRole } from '../../src/repositories/repositories.ts'
 import { basic, TestClient } from './client.ts'
+import { checkAnswer } from './declared-answers.ts'
 import { createDatabase, dropDatabase, findFreePort, testPostgresUrl } from './postgres.ts'
+import { RestClient } from './rest-client.ts'
 
 /** A clock that stands on the real time and can be pushed forwards. */
 export class TestClock implements Clock {
@@ -73,7 +75,7 @@ export class TestRegistry {
     const clock = new TestClock()
     const log =
       options.log ?? (process.env['LONGSHORE_TEST_LOG'] ? openLog({ level: 'debug', format: 'text' }) : silentLog)
-    const server = await startServer(config, { clock, log })
+    const server = await startServer(config, { clock, log, observeRest: checkAnswer })
     const registry = new TestRegistry(dir, config, clock, log, server)
     t.after(async () => {
       for (const replica of registry.#replicas) await replica.close()
@@ -105,6 +107,11 @@ export class TestRegistry {
   /** A client that logs in as this user with every request. */
   as(name: string, password = PASSWORD): TestClient {
     return new TestClient(this.url, basic(name, password))
+  }
+
+  /** A browser of this user that has signed in; of nobody without a name. */
+  browser(name?: string, password = PASSWORD): Promise<RestClient> {
+    return name === undefined ? Promise.resolve(new RestClient(this.url)) : RestClient.signIn(this.url, name, password)
   }
 
   async addUser(name: string): Promise<number> {
@@ -165,7 +172,7 @@ export class TestRegistry {
       accounts: { ...accounts, ...change.accounts },
       registry: { ...registry, ...change.registry },
     }
-    this.#server = await startServer(config, { clock: this.clock, log: this.#log })
+    this.#server = await startServer(config, { clock: this.clock, log: this.#log, observeRest: checkAnswer })
     this.#anonymous = new TestClient(this.url)
   }
 
@@ -178,7 +185,10 @@ export class TestRegistry {
     const server = { ...this.#config.server, listenPort: port, hostname: this.host }
     const dataDir = join(this.dir, `replica-${this.#replicas.length}`)
     mkdirSync(dataDir)
-    const replica = await startServer({ ...this.#config, dataDir, server }, { clock: this.clock, log: this.#log })
+    const replica = await startServer(
+      { ...this.#config, dataDir, server },
+      { clock: this.clock, log: this.#log, observeRest: checkAnswer },
+    )
     this.#replicas.push(replica)
     return { server: replica, as: (client) => client.at(`http://127.0.0.1:${port}`) }
   }

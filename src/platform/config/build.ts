@@ -18,6 +18,30 @@ export function buildConfig(read: KeyReader, file: string | undefined): Config {
     storage: buildStorage(read, dataDir),
     accounts: {
       superUsers: read.get(keys.SUPER_USERS),
+      superUsersEnabled: read.get(keys.FEATURE_SUPER_USERS),
+      superUsersFullAccess: read.get(keys.FEATURE_SUPERUSERS_FULL_ACCESS),
+      organizationsBySuperUsersOnly: read.get(keys.FEATURE_SUPERUSERS_ORG_CREATION_ONLY),
+      superUserConfigDump: read.get(keys.FEATURE_SUPERUSER_CONFIGDUMP),
+      readOnlySuperUsers: read.get(keys.GLOBAL_READONLY_SUPER_USERS),
+      restrictedUsers: read.get(keys.FEATURE_RESTRICTED_USERS),
+      unrestrictedUsers: read.get(keys.RESTRICTED_USERS_WHITELIST),
+      userCreation: read.get(keys.FEATURE_USER_CREATION),
+      inviteOnlyUserCreation: read.get(keys.FEATURE_INVITE_ONLY_USER_CREATION),
+      directLogin: read.get(keys.FEATURE_DIRECT_LOGIN),
+      requireTeamInvite: read.get(keys.FEATURE_REQUIRE_TEAM_INVITE),
+      userRename: read.get(keys.FEATURE_USER_RENAME),
+      blockedEmailDomains: read.get(keys.FEATURE_BLACKLISTED_EMAILS) ? read.get(keys.BLACKLISTED_EMAIL_DOMAINS) : [],
+      requireEncryptedPassword: read.get(keys.FEATURE_REQUIRE_ENCRYPTED_BASIC_AUTH),
+      appTokens: read.get(keys.FEATURE_APP_SPECIFIC_TOKENS),
+      appTokenLifetimeMs: read.find(keys.APP_SPECIFIC_TOKEN_EXPIRATION),
+      expiredAppTokenKeptMs: read.get(keys.EXPIRED_APP_SPECIFIC_TOKEN_GC),
+      recoveryLifetimeMs: read.get(keys.USER_RECOVERY_TOKEN_LIFETIME),
+      freshLoginMs: read.get(keys.FRESH_LOGIN_TIMEOUT),
+      sessionLifetimeMs: read.get(keys.SESSION_TIMEOUT),
+      sessionIdleMs: read.get(keys.SESSION_IDLE_TIMEOUT),
+      permanentSessions: read.get(keys.FEATURE_PERMANENT_SESSIONS),
+      assignOauthTokens: read.get(keys.FEATURE_ASSIGN_OAUTH_TOKEN),
+      nameHoldMs: read.get(keys.NAMESPACE_NAME_HOLD),
       userInitialize: read.get(keys.FEATURE_USER_INITIALIZE),
       anonymousAccess: read.get(keys.FEATURE_ANONYMOUS_ACCESS),
       librarySupport: read.get(keys.FEATURE_LIBRARY_SUPPORT),
@@ -27,6 +51,16 @@ export function buildConfig(read: KeyReader, file: string | undefined): Config {
       publicCatalog: read.get(keys.FEATURE_PUBLIC_CATALOG),
       loginFailuresBeforeBackoff: read.get(keys.LOGIN_FAILURES_BEFORE_BACKOFF),
     },
+    api: {
+      avatarKind: read.get(keys.AVATAR_KIND),
+      title: read.get(keys.REGISTRY_TITLE),
+      shortTitle: read.get(keys.REGISTRY_TITLE_SHORT),
+      contactInfo: read.get(keys.CONTACT_INFO),
+      browserCallsXhrOnly: read.get(keys.BROWSER_API_CALLS_XHR_ONLY),
+      corsOrigins: read.get(keys.CORS_ORIGIN),
+      openOauthClientIds: read.get(keys.DIRECT_OAUTH_CLIENTID_WHITELIST),
+    },
+    mail: buildMail(read),
     registry: {
       maximumLayerSizeBytes: read.get(keys.MAXIMUM_LAYER_SIZE),
       manifestMaxBytes: read.get(keys.MANIFEST_MAXIMUM_SIZE),
@@ -207,6 +241,23 @@ function buildStorage(read: KeyReader, dataDir: string): Config['storage'] {
     ])
   }
   return { locations, preference: preference ?? names }
+}
+
+function buildMail(read: KeyReader): Config['mail'] {
+  if (!read.get(keys.FEATURE_MAILING)) return undefined
+  const host = read.find(keys.MAIL_SERVER)
+  if (host === undefined) {
+    read.refuse(keys.FEATURE_MAILING, 'It is on, but MAIL_SERVER names no server. Set it, or turn mailing off.')
+    return undefined
+  }
+  return {
+    host,
+    port: read.get(keys.MAIL_PORT),
+    requireTls: read.get(keys.MAIL_USE_TLS),
+    user: read.find(keys.MAIL_USERNAME),
+    password: read.find(keys.MAIL_PASSWORD),
+    sender: read.get(keys.MAIL_DEFAULT_SENDER),
+  }
 }
 
 function buildTags(read: KeyReader): Config['tags'] {

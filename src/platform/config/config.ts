@@ -24,6 +24,15 @@ export type DatabaseConfig =
   | { readonly kind: 'sqlite'; readonly path: string }
   | { readonly kind: 'postgres'; readonly url: Secret; readonly namedStatements: boolean; readonly poolSize: number }
 
+export interface MailConfig {
+  readonly host: string
+  readonly port: number
+  readonly requireTls: boolean
+  readonly user: string | undefined
+  readonly password: Secret | undefined
+  readonly sender: string
+}
+
 /** Everything that can be configured, read once at the start and frozen. All paths are absolute. */
 export interface Config {
   readonly server: ServerConfig
@@ -34,6 +43,31 @@ export interface Config {
   readonly storage: { readonly locations: StorageLocations; readonly preference: readonly string[] }
   readonly accounts: {
     readonly superUsers: readonly string[]
+    readonly superUsersEnabled: boolean
+    readonly superUsersFullAccess: boolean
+    readonly organizationsBySuperUsersOnly: boolean
+    readonly superUserConfigDump: boolean
+    readonly readOnlySuperUsers: readonly string[]
+    readonly restrictedUsers: boolean
+    readonly unrestrictedUsers: readonly string[]
+    readonly userCreation: boolean
+    readonly inviteOnlyUserCreation: boolean
+    readonly directLogin: boolean
+    readonly requireTeamInvite: boolean
+    readonly userRename: boolean
+    readonly blockedEmailDomains: readonly string[]
+    readonly requireEncryptedPassword: boolean
+    readonly appTokens: boolean
+    /** Undefined: new ones never expire. */
+    readonly appTokenLifetimeMs: number | undefined
+    readonly expiredAppTokenKeptMs: number
+    readonly recoveryLifetimeMs: number
+    readonly freshLoginMs: number
+    readonly sessionLifetimeMs: number
+    readonly sessionIdleMs: number
+    readonly permanentSessions: boolean
+    readonly assignOauthTokens: boolean
+    readonly nameHoldMs: number
     readonly userInitialize: boolean
     readonly anonymousAccess: boolean
     readonly librarySupport: boolean
@@ -43,6 +77,18 @@ export interface Config {
     readonly publicCatalog: boolean
     readonly loginFailuresBeforeBackoff: number
   }
+  readonly api: {
+    readonly avatarKind: 'local' | 'gravatar'
+    readonly title: string
+    readonly shortTitle: string
+    readonly contactInfo: readonly string[]
+    readonly browserCallsXhrOnly: boolean
+    /** `*`, or the exact origins. */
+    readonly corsOrigins: readonly string[]
+    readonly openOauthClientIds: readonly string[]
+  }
+  /** Undefined: no mail is sent. */
+  readonly mail: MailConfig | undefined
   readonly registry: {
     readonly maximumLayerSizeBytes: number
     readonly manifestMaxBytes: number

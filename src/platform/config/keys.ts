@@ -21,6 +21,8 @@ export type KeySection =
   | 'secrets'
   | 'storage'
   | 'accounts'
+  | 'api'
+  | 'mail'
   | 'registry'
   | 'tokens'
   | 'tags'
@@ -140,6 +142,172 @@ export const keys = {
   SUPER_USERS: quay('SUPER_USERS', 'accounts', textList(), {
     fallback: [],
     help: 'Names of the users who administer the registry.',
+  }),
+  FEATURE_SUPER_USERS: quay('FEATURE_SUPER_USERS', 'accounts', trueOrFalse, {
+    fallback: true,
+    help: 'Whether SUPER_USERS have the rights and the calls of superusers at all.',
+  }),
+  FEATURE_SUPERUSERS_FULL_ACCESS: quay('FEATURE_SUPERUSERS_FULL_ACCESS', 'accounts', trueOrFalse, {
+    fallback: false,
+    help: 'Lets superusers read and change every namespace and repository as if it were their own.',
+  }),
+  FEATURE_SUPERUSERS_ORG_CREATION_ONLY: quay('FEATURE_SUPERUSERS_ORG_CREATION_ONLY', 'accounts', trueOrFalse, {
+    fallback: false,
+    help: 'Lets nobody but superusers create organizations.',
+  }),
+  FEATURE_SUPERUSER_CONFIGDUMP: quay('FEATURE_SUPERUSER_CONFIGDUMP', 'accounts', trueOrFalse, {
+    fallback: false,
+    help: 'Lets superusers read the configuration, without its secrets, by `GET /api/v1/superuser/config`.',
+  }),
+  GLOBAL_READONLY_SUPER_USERS: quay('GLOBAL_READONLY_SUPER_USERS', 'accounts', textList(), {
+    fallback: [],
+    help: 'Names of the users who may read everything and change nothing beyond what is theirs.',
+  }),
+  FEATURE_RESTRICTED_USERS: quay('FEATURE_RESTRICTED_USERS', 'accounts', trueOrFalse, {
+    fallback: false,
+    help: 'Keeps users from creating organizations, and repositories in their own namespace.',
+  }),
+  RESTRICTED_USERS_WHITELIST: quay('RESTRICTED_USERS_WHITELIST', 'accounts', textList(), {
+    fallback: [],
+    help: 'Names of the users whom FEATURE_RESTRICTED_USERS does not restrict.',
+  }),
+  FEATURE_USER_CREATION: quay('FEATURE_USER_CREATION', 'accounts', trueOrFalse, {
+    fallback: true,
+    help: 'Lets people create their own account. Superusers always may.',
+  }),
+  FEATURE_INVITE_ONLY_USER_CREATION: quay('FEATURE_INVITE_ONLY_USER_CREATION', 'accounts', trueOrFalse, {
+    fallback: false,
+    help: 'Lets only people create an account whose e-mail address has been invited to a team.',
+  }),
+  FEATURE_DIRECT_LOGIN: quay('FEATURE_DIRECT_LOGIN', 'accounts', trueOrFalse, {
+    fallback: true,
+    help: 'Lets people sign in to the pages and the API with name and password.',
+  }),
+  FEATURE_REQUIRE_TEAM_INVITE: quay('FEATURE_REQUIRE_TEAM_INVITE', 'accounts', trueOrFalse, {
+    fallback: true,
+    help: 'A user who is put into a team has to accept first. Robot accounts and members of the organization join at once.',
+  }),
+  FEATURE_USER_RENAME: quay('FEATURE_USER_RENAME', 'accounts', trueOrFalse, {
+    fallback: false,
+    help: 'Lets users change their name, and with it the names of all their repositories and robot accounts.',
+  }),
+  FEATURE_BLACKLISTED_EMAILS: quay('FEATURE_BLACKLISTED_EMAILS', 'accounts', trueOrFalse, {
+    fallback: false,
+    help: 'Refuses new accounts with an address in BLACKLISTED_EMAIL_DOMAINS.',
+  }),
+  BLACKLISTED_EMAIL_DOMAINS: quay('BLACKLISTED_EMAIL_DOMAINS', 'accounts', textList(), {
+    fallback: [],
+    help: 'Domains, with everything below them, whose addresses FEATURE_BLACKLISTED_EMAILS refuses.',
+  }),
+  FEATURE_REQUIRE_ENCRYPTED_BASIC_AUTH: quay('FEATURE_REQUIRE_ENCRYPTED_BASIC_AUTH', 'accounts', trueOrFalse, {
+    fallback: false,
+    help: 'Clients sign in with the encrypted form of a password only, never with the password itself.',
+  }),
+  FEATURE_APP_SPECIFIC_TOKENS: quay('FEATURE_APP_SPECIFIC_TOKENS', 'accounts', trueOrFalse, {
+    fallback: true,
+    help: 'Lets users make tokens that stand in for their password in a client.',
+  }),
+  APP_SPECIFIC_TOKEN_EXPIRATION: quay(
+    'APP_SPECIFIC_TOKEN_EXPIRATION',
+    'accounts',
+    duration({ min: '1m', max: '520w' }),
+    {
+      fallbackNote: 'never',
+      help: 'How long a new app-specific token is valid.',
+    },
+  ),
+  EXPIRED_APP_SPECIFIC_TOKEN_GC: quay(
+    'EXPIRED_APP_SPECIFIC_TOKEN_GC',
+    'accounts',
+    duration({ min: '0s', max: '520w' }),
+    {
+      fallback: '1d',
+      help: 'How long an expired app-specific token is still shown before it is removed.',
+    },
+  ),
+  USER_RECOVERY_TOKEN_LIFETIME: quay('USER_RECOVERY_TOKEN_LIFETIME', 'accounts', duration({ min: '1m', max: '7d' }), {
+    fallback: '30m',
+    help: 'How long the link of a recovery mail works.',
+  }),
+  FRESH_LOGIN_TIMEOUT: quay('FRESH_LOGIN_TIMEOUT', 'accounts', duration({ min: '1m', max: '7d' }), {
+    fallback: '10m',
+    help: 'After this long, sensitive calls ask for the password again.',
+  }),
+  SESSION_TIMEOUT: quay('SESSION_TIMEOUT', 'accounts', duration({ min: '1m', max: '365d' }), {
+    fallback: '31d',
+    help: 'How long a browser stays signed in at most.',
+  }),
+  SESSION_IDLE_TIMEOUT: ours('SESSION_IDLE_TIMEOUT', 'accounts', duration({ min: '5m', max: '365d' }), {
+    fallback: '31d',
+    help: 'How long a browser stays signed in that sends nothing.',
+  }),
+  FEATURE_PERMANENT_SESSIONS: quay('FEATURE_PERMANENT_SESSIONS', 'accounts', trueOrFalse, {
+    fallback: true,
+    help: 'A browser stays signed in after it was closed. Without it the cookie ends with the browser.',
+  }),
+  FEATURE_ASSIGN_OAUTH_TOKEN: quay('FEATURE_ASSIGN_OAUTH_TOKEN', 'accounts', trueOrFalse, {
+    fallback: true,
+    help: 'Lets administrators of an organization ask a user to authorise an application.',
+  }),
+  NAMESPACE_NAME_HOLD: ours('NAMESPACE_NAME_HOLD', 'accounts', duration({ min: '0s', max: '520w' }), {
+    fallback: '7d',
+    help: 'How long nobody can take the name of a deleted user or organization. A superuser may release it sooner.',
+  }),
+  AVATAR_KIND: quay('AVATAR_KIND', 'api', choice('local', 'gravatar'), {
+    fallback: 'local',
+    help: 'Which hash of an e-mail address the API gives to draw avatars by: SHA-256, or MD5 as Gravatar wants it. Nothing is fetched.',
+  }),
+  REGISTRY_TITLE: quay('REGISTRY_TITLE', 'api', text(undefined, 'text'), {
+    fallback: 'Longshore',
+    help: 'What pages and mails call this registry.',
+  }),
+  REGISTRY_TITLE_SHORT: quay('REGISTRY_TITLE_SHORT', 'api', text(undefined, 'text'), {
+    fallback: 'Longshore',
+    help: 'The same in subjects of mails, where there is little space.',
+  }),
+  CONTACT_INFO: quay('CONTACT_INFO', 'api', textList(), {
+    fallback: [],
+    help: 'Where people reach the operators: addresses that `/config` gives to pages.',
+  }),
+  BROWSER_API_CALLS_XHR_ONLY: quay('BROWSER_API_CALLS_XHR_ONLY', 'api', trueOrFalse, {
+    fallback: true,
+    help: 'Refuses reads of the API that a browser sends without `X-Requested-With: XMLHttpRequest`. Swagger UI on another host needs this off.',
+  }),
+  CORS_ORIGIN: quay('CORS_ORIGIN', 'api', textList(), {
+    fallback: ['*'],
+    help: 'Origins of pages that may call the API from a browser. Only an exact list lets them send cookies.',
+  }),
+  DIRECT_OAUTH_CLIENTID_WHITELIST: quay('DIRECT_OAUTH_CLIENTID_WHITELIST', 'api', textList(), {
+    fallback: [],
+    help: 'Client ids of applications that every user may authorise, not only administrators of their organization.',
+  }),
+  FEATURE_MAILING: quay('FEATURE_MAILING', 'mail', trueOrFalse, {
+    fallback: false,
+    help: 'Sends mails: to confirm addresses, to invite, to get back into an account. Needs MAIL_SERVER. Off by default, unlike in Quay, since there is no server to send through.',
+  }),
+  MAIL_SERVER: quay('MAIL_SERVER', 'mail', text(undefined, 'host name'), {
+    fallbackNote: 'none',
+    help: 'The SMTP server that takes our mails.',
+  }),
+  MAIL_PORT: quay('MAIL_PORT', 'mail', integer({ min: 1, max: 65_535, unit: 'port' }), {
+    fallback: 587,
+    help: 'Its port. With 465 the connection is encrypted from the start.',
+  }),
+  MAIL_USE_TLS: quay('MAIL_USE_TLS', 'mail', trueOrFalse, {
+    fallback: true,
+    help: 'Refuses to send a mail over a connection that is not encrypted.',
+  }),
+  MAIL_USERNAME: quay('MAIL_USERNAME', 'mail', text(undefined, 'user name'), {
+    fallbackNote: 'none is needed',
+    help: 'The account at the mail server.',
+  }),
+  MAIL_PASSWORD: quay('MAIL_PASSWORD', 'mail', secretText, {
+    fallbackNote: 'none',
+    help: 'Its password.',
+  }),
+  MAIL_DEFAULT_SENDER: quay('MAIL_DEFAULT_SENDER', 'mail', text(undefined, 'e-mail address'), {
+    fallback: 'longshore@localhost',
+    help: 'Who our mails come from.',
   }),
   FEATURE_USER_INITIALIZE: quay('FEATURE_USER_INITIALIZE', 'accounts', trueOrFalse, {
     fallback: false,

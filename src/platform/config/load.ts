@@ -1,6 +1,6 @@
 import { formatForClient } from './address.ts'
 import { buildConfig } from './build.ts'
-import type { Config, DatabaseConfig } from './config.ts'
+import type { Config, DatabaseConfig, MailConfig } from './config.ts'
 import { ConfigError } from './problem.ts'
 import { type ConfigSource, KeyReader } from './reader.ts'
 import { type ConfigInput, type Given, gatherSources } from './sources.ts'
@@ -30,8 +30,19 @@ export function loadConfig(input: ConfigInput): LoadedConfig {
 
 /** Parts of a configuration; a property that is given replaces the default as a whole. */
 export type ConfigOverrides = {
-  readonly [S in Exclude<keyof Config, 'database' | 'dataDir'>]?: Partial<Config[S]>
+  readonly [S in Exclude<keyof Config, 'database' | 'dataDir' | 'mail'>]?: Partial<Config[S]>
+} & {
+  readonly mail?: Partial<MailConfig>
 } & { readonly dataDir?: string; readonly database?: DatabaseConfig }
+
+const defaultMail: MailConfig = {
+  host: '127.0.0.1',
+  port: 25,
+  requireTls: false,
+  user: undefined,
+  password: undefined,
+  sender: 'registry@example.com',
+}
 
 /**
  * The defaults with some parts replaced, for tests: reads no file and no environment. Paths of database and storage
@@ -55,6 +66,8 @@ export function defaultConfig(overrides: ConfigOverrides = {}): Config {
     secrets: { ...base.secrets, ...overrides.secrets },
     storage: { ...base.storage, ...overrides.storage },
     accounts: { ...base.accounts, ...overrides.accounts },
+    api: { ...base.api, ...overrides.api },
+    mail: overrides.mail === undefined ? base.mail : { ...defaultMail, ...overrides.mail },
     registry: { ...base.registry, ...overrides.registry },
     tokens: { ...base.tokens, ...overrides.tokens },
     tags: { ...base.tags, ...overrides.tags },

@@ -9,6 +9,8 @@ const titles: Record<KeySection, string> = {
   secrets: 'Secrets',
   storage: 'Storage',
   accounts: 'Accounts and access',
+  api: 'REST API and pages',
+  mail: 'Mail',
   registry: 'Registry protocol',
   tokens: 'Bearer tokens',
   tags: 'Tags',

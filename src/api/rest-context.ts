@@ -1,0 +1,14 @@
+import type { Reply } from '../platform/reply.ts'
+import type { PageTokens } from './page-token.ts'
+import type { RestCallers } from './rest-caller.ts'
+import type { AnyRestRoute } from './rest-route.ts'
+import type { ApiServices } from './services.ts'
+
+/** What the handlers of the REST API work with; lives as long as the server. */
+export interface RestContext {
+  readonly services: ApiServices
+  readonly callers: RestCallers
+  readonly pages: PageTokens
+  /** Sees each answer before it is sent: tests compare it with what the route declares. */
+  readonly observe?: ((route: AnyRestRoute, reply: Reply) => void) | undefined
+}

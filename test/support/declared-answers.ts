@@ -1,0 +1,30 @@
+import type { TSchema } from 'typebox'
+import { Compile, type Validator } from 'typebox/compile'
+import type { AnyRestRoute } from '../../src/api/rest-route.ts'
+import type { Reply } from '../../src/platform/reply.ts'
+
+const validators = new Map<TSchema, Validator>()
+
+/**
+ * Throws, which makes a 500 of it, when a route answers something that it does not declare. Every server in a test has
+ * it, so that whatever a test does also compares the API with its document.
+ */
+export function checkAnswer(route: AnyRestRoute, reply: Reply): void {
+  const declared = route.answers[reply.status]
+  if (declared === undefined) throw new Error(`${route.operationId} does not declare the status ${reply.status}`)
+  const body = typeof reply.body === 'string' && reply.body !== '' ? reply.body : undefined
+  if (declared.schema === undefined) {
+    if (body !== undefined) throw new Error(`${route.operationId} declares no body for ${reply.status}, and sends one`)
+    return
+  }
+  if (body === undefined) throw new Error(`${route.operationId} declares a body for ${reply.status}, and sends none`)
+  let validator = validators.get(declared.schema)
+  if (validator === undefined) {
+    validator = Compile(declared.schema)
+    validators.set(declared.schema, validator)
+  }
+  const value: unknown = JSON.parse(body)
+  if (validator.Check(value)) return
+  const errors = [...validator.Errors(value)].map((error) => `${error.instancePath}: ${error.message}`).join('; ')
+  throw new Error(`${route.operationId} answers ${reply.status} with what it does not declare: ${errors}: ${body}`)
+}
