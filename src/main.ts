@@ -159,7 +159,7 @@ export async function startServer(config: Config, overrides: Overrides = {}): Pr
     clock,
     log,
     worker: newOpaqueId(),
-    jobs: allJobs({ config, stores, counts, tokens }),
+    jobs: allJobs({ config, stores, counts, tokens, databaseSecretKey: secrets.databaseSecretKey }),
   })
   opened.defer(() => jobs.stop())
   if (db.exclusive) {

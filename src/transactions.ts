@@ -14,11 +14,17 @@ import * as sessions from './identity/sessions.ts'
 import * as setup from './identity/setup.ts'
 import * as signIns from './identity/sign-in.ts'
 import * as jobs from './jobs/jobs.ts'
+import * as mail from './mail/mail.ts'
 import * as manifests from './manifests/manifests.ts'
 import * as notices from './notices/notices.ts'
 import * as oauthTokens from './oauth/tokens.ts'
 import * as objects from './objects/objects.ts'
+import * as defaultPermissions from './organizations/default-permissions.ts'
 import * as namespaceDeletion from './organizations/deletion.ts'
+import * as invites from './organizations/invites.ts'
+import * as members from './organizations/members.ts'
+import * as organizations from './organizations/organizations.ts'
+import * as teams from './organizations/teams.ts'
 import * as outbox from './outbox/outbox.ts'
 import * as referrers from './referrers/referrers.ts'
 import * as repositories from './repositories/repositories.ts'
@@ -35,18 +41,23 @@ export const modules = {
   audit,
   backoff,
   blobs,
+  defaultPermissions,
   epochs,
   fsckEvents,
   fsckManifests,
   fsckRows,
   gc,
+  invites,
   jobs,
   keys,
+  mail,
   manifests,
+  members,
   namespaceDeletion,
   notices,
   oauthTokens,
   objects,
+  organizations,
   outbox,
   push,
   referrers,
@@ -55,5 +66,6 @@ export const modules = {
   setup,
   signIns,
   tags,
+  teams,
   uploads,
 }

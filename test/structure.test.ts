@@ -21,6 +21,7 @@ const order = [...foundations, ...domain, ...edges, 'transactions.ts', 'main.ts'
 /** Who alone may import a package or a module of Node. */
 const owners: readonly { readonly module: RegExp; readonly folder: string }[] = [
   { module: /^node:sqlite$/, folder: 'db' },
+  { module: /^nodemailer(\/|$)/, folder: 'mail' },
   { module: /^pg(\/|$)/, folder: 'db' },
   { module: /^(fastify|@fastify\/.*)(\/|$)/, folder: 'platform' },
 ]

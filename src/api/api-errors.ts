@@ -42,6 +42,7 @@ const apiErrors: Readonly<Record<DomainErrorCode, { readonly status: number; rea
   STORAGE_FULL: { status: 507, text: 'The registry has no space left.' },
   UNAVAILABLE: { status: 503, text: 'The registry cannot do this at the moment. Try again.' },
   ACCOUNT_INVALID: { status: 400, text: 'The account is not valid.' },
+  REFUSED: { status: 400, text: 'A rule of the registry does not allow this.' },
   ACCOUNT_EXISTS: { status: 400, text: 'The account exists already.' },
 }
 

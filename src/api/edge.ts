@@ -67,7 +67,7 @@ export function mountApi(options: {
       observe,
     },
     routes: restRoutes,
-    serve: (exchange, path, handle, common) => serveRestReply(services, exchange, path, handle, common),
+    serve: (exchange, route, handle, common) => serveRestReply(services, exchange, route, handle, common),
     unknown: (exchange) => answerUnknownPath(services, exchange),
   })
 }
@@ -78,7 +78,7 @@ export const foldRestPath: (rawUrl: string) => string = foldRestPaths(restRoutes
 async function serveRestReply(
   services: ApiServices,
   exchange: Exchange,
-  path: string,
+  { path, page }: { readonly path: string; readonly page?: true },
   handle: () => Promise<Reply>,
   common: Headers,
 ): Promise<void> {
@@ -86,10 +86,10 @@ async function serveRestReply(
   try {
     reply = await handle()
   } catch (error) {
-    const refusal = restErrorReply(services, error)
-    if (refusal === undefined)
+    const refusal = page && error instanceof DomainError ? undefined : restErrorReply(services, error)
+    if (refusal === undefined && !(error instanceof DomainError))
       services.log.error({ error, 'request.id': exchange.id, 'request.path': path }, 'A request failed by a bug')
-    reply = refusal ?? apiErrorReply(error, 'program', exchange.id)
+    reply = refusal ?? apiErrorReply(error, page ? 'person' : 'program', exchange.id)
   }
   await finish(services, exchange, { ...reply, headers: { ...common, ...reply.headers } })
 }

@@ -17,7 +17,7 @@ import type { ApiServices } from './services.ts'
 
 /** Who calls the REST API: a browser's session, an OAuth token, or nobody. */
 export interface RestCaller {
-  readonly by: 'session' | 'oauth' | 'anonymous'
+  readonly by: 'session' | 'oauth' | 'basic' | 'anonymous'
   /** 0 for anonymous. */
   readonly accountId: number
   readonly name: string
@@ -52,11 +52,23 @@ export class RestCallers {
   }
 
   /** Finds out who calls. Whatever cannot be used counts as nobody, as clients of Quay expect; one query at most. */
-  async identify({ request }: Exchange): Promise<RestCaller> {
+  async identify({ request, address }: Exchange, options: { readonly takesBasic?: boolean } = {}): Promise<RestCaller> {
     const header = request.headers.authorization
+    if (options.takesBasic === true && header !== undefined && /^basic /i.test(header))
+      return this.#byBasic(header, address)
     if (header !== undefined && /^bearer /i.test(header)) return this.#byToken(header.slice(7).trim())
     const cookie = cookieOf(request.headers.cookie)
     return cookie === undefined ? anonymousCaller(undefined) : this.#byCookie(cookie)
+  }
+
+  /** Name and password with the request itself. A browser may send them on its own, so a change needs a CSRF token still. */
+  async #byBasic(header: string, address: string): Promise<RestCaller> {
+    const { identities, config } = this.#services
+    const { actor, tokenEpoch } = await identities.authenticateBasic(header, address)
+    if (actor.kind !== 'user') return anonymousCaller(undefined)
+    const { accountId, namespaceId, name } = actor
+    const standing = standingOf(config.accounts, name)
+    return { ...anonymousCaller(undefined), by: 'basic', accountId, name, namespaceId, tokenEpoch, standing, actor }
   }
 
   async #byToken(secret: string): Promise<RestCaller> {

@@ -30,10 +30,11 @@ export async function serveRest(
   params: Readonly<Record<string, string>>,
 ): Promise<Reply> {
   const { services, callers } = context
-  refuseBrowserReads(context, exchange)
-  const caller = await callers.identify(exchange)
+  if (route.page === undefined) refuseBrowserReads(context, exchange)
+  const caller = await callers.identify(exchange, { takesBasic: route.takesBasic === true })
   const changes = route.method !== 'GET'
-  if (changes && caller.by !== 'oauth') checkCsrf(context, exchange, caller)
+  const form = route.form === undefined ? undefined : await readForm(context, exchange)
+  if (changes && caller.by !== 'oauth') checkCsrf(context, exchange, caller, form?.['_csrf_token'])
   if (changes && services.config.server.readOnly && route.worksReadOnly === undefined) throw refuse('READ_ONLY')
   if (caller.by === 'anonymous' && !services.config.accounts.anonymousAccess && route.alwaysOpen === undefined)
     throw plainRefusal(401, 'Anonymous access is not allowed')
@@ -42,7 +43,7 @@ export async function serveRest(
   const permitted = await permit(context, route, caller, params)
   if (route.freshLogin !== undefined) checkFreshLogin(context, caller)
   const query = readQuery(route, exchange)
-  const body = route.body === undefined ? undefined : await readJson(context, route, route.body, exchange)
+  const body = form ?? (route.body === undefined ? undefined : await readJson(context, route, route.body, exchange))
   const { actor } = caller
   const doing = { actor, address: exchange.address, nowMs: services.clock.nowMs() }
   const request = { exchange, caller, params, query, body, doing, ...permitted }
@@ -62,9 +63,9 @@ function refuseBrowserReads({ services }: RestContext, { request }: Exchange): v
   throw plainRefusal(400, 'API calls must be invoked with an X-Requested-With header if called from a browser')
 }
 
-function checkCsrf({ callers }: RestContext, exchange: Exchange, caller: RestCaller): void {
+function checkCsrf({ callers }: RestContext, exchange: Exchange, caller: RestCaller, field: string | undefined): void {
   const header = exchange.request.headers['x-csrf-token']
-  const given = typeof header === 'string' ? header : queryOf(exchange).get('_csrf_token')
+  const given = typeof header === 'string' ? header : (field ?? queryOf(exchange).get('_csrf_token'))
   if (callers.holdsCsrfToken(caller, given ?? undefined)) return
   const who = caller.by === 'anonymous' ? '' : ` (authorized: ${caller.name})`
   throw plainRefusal(
@@ -166,6 +167,18 @@ function readQuery(route: AnyRestRoute, exchange: Exchange): Readonly<Record<str
   for (const [name, parameter] of Object.entries(route.query ?? {}))
     values[name] = parameter.parse(given.getAll(name).at(-1), name)
   return values
+}
+
+const FORM_BYTES = 64 * 1024
+
+/** The fields of a form; of one that comes twice, the last. */
+async function readForm({ services }: RestContext, { request, response }: Exchange): Promise<Record<string, string>> {
+  const read = await readBody(request, response, FORM_BYTES, services.config.server.bodyIdleTimeoutMs)
+  if (read.outcome === 'too-large') throw messageRefusal(413, `The form is larger than ${FORM_BYTES} bytes.`)
+  if (read.outcome !== 'complete') throw messageRefusal(400, 'The form did not come whole. Nothing was changed.')
+  const fields = Object.fromEntries(new URLSearchParams(Buffer.from(read.bytes).toString('utf8')))
+  refuseStrange(fields)
+  return fields
 }
 
 const validators = new WeakMap<TSchema, Validator>()

@@ -12,7 +12,12 @@ export interface MountRest {
   readonly context: RestContext
   readonly routes: readonly AnyRestRoute[]
   /** Runs a handler, answers for what it throws, and writes the reply. */
-  readonly serve: (exchange: Exchange, path: string, handle: () => Promise<Reply>, common: Headers) => Promise<void>
+  readonly serve: (
+    exchange: Exchange,
+    route: { readonly path: string; readonly page?: true },
+    handle: () => Promise<Reply>,
+    common: Headers,
+  ) => Promise<void>
   /** Answers as if the path were unknown. */
   readonly unknown: (exchange: Exchange) => Promise<void>
 }
@@ -34,8 +39,8 @@ export function mountRest({ http, context, routes, serve, unknown }: MountRest):
           reply.hijack()
           const exchange = http.exchange(request.raw, reply.raw)
           const params = request.params as Readonly<Record<string, string>>
-          const common = corsHeaders(config.api.corsOrigins, request.raw.headers.origin)
-          return serve(exchange, route.path, () => serveRest(context, route, exchange, params), common)
+          const common = route.page ? {} : corsHeaders(config.api.corsOrigins, request.raw.headers.origin)
+          return serve(exchange, route, () => serveRest(context, route, exchange, params), common)
         },
       })
     }
@@ -54,7 +59,7 @@ export function mountRest({ http, context, routes, serve, unknown }: MountRest):
           const sentence = `This address does not take ${request.method} requests, but ${allow}.`
           throw messageRefusal(405, sentence, { Allow: allow })
         }
-        return serve(exchange, url, handle, common)
+        return serve(exchange, { path: url }, handle, common)
       },
     })
   }

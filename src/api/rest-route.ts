@@ -85,6 +85,12 @@ export interface RestRoute<Q extends Query, B extends TSchema> {
   readonly isOn?: (config: Config) => boolean
   readonly query?: Q
   readonly body?: B
+  /** The body is a form of a page (`application/x-www-form-urlencoded`), with the token of its cookie in `_csrf_token`. */
+  readonly form?: true
+  /** Also takes HTTP Basic with a user's name and password. */
+  readonly takesBasic?: true
+  /** For a person in a browser: refusals are pages too, and any browser may open it. */
+  readonly page?: true
   /** The body may be left out. */
   readonly bodyOptional?: true
   /** What it answers when it does what it says. Refusals are the same everywhere and documented once. */

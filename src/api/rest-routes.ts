@@ -1,6 +1,21 @@
+import { documentRoutes } from './document.routes.ts'
 import { errorRoutes } from './error.routes.ts'
+import { memberRoutes } from './member.routes.ts'
+import { organizationRoutes } from './organization.routes.ts'
+import { prototypeRoutes } from './prototype.routes.ts'
 import type { AnyRestRoute } from './rest-route.ts'
 import { sessionRoutes } from './session.routes.ts'
+import { teamRoutes } from './team.routes.ts'
+import { teamInviteRoutes } from './team-invite.routes.ts'
 
 /** Every route of the REST API: what there is, is here. */
-export const restRoutes: readonly AnyRestRoute[] = [...sessionRoutes, ...errorRoutes]
+export const restRoutes: readonly AnyRestRoute[] = [
+  ...sessionRoutes,
+  ...organizationRoutes,
+  ...memberRoutes,
+  ...teamRoutes,
+  ...teamInviteRoutes,
+  ...prototypeRoutes,
+  ...errorRoutes,
+  ...documentRoutes(() => restRoutes),
+]

@@ -3,9 +3,9 @@ import type { Db, Tx } from '../db/db.ts'
 import type { Clock } from '../platform/clock.ts'
 import { refuse } from '../platform/errors.ts'
 import type { Log } from '../platform/log.ts'
+import { Seal } from '../platform/seal.ts'
 import { generateKeys, isTokenAlgorithm, type Jwk, publicJwkOf, type TokenAlgorithm } from './algorithms.ts'
 import { insertSigningKey, removeExpiredKeys, type SigningKeyRow, selectLiveKeys, selectYoungKey } from './keys.sql.ts'
-import { Seal } from './seal.ts'
 
 /** Every key that still signs or verifies, newest first. */
 export function listSigningKeys(tx: Tx, input: { nowMs: number }): Promise<SigningKeyRow[]> {

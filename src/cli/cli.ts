@@ -1,9 +1,9 @@
+import { version } from '../platform/version.ts'
 import { findCommand, parseArguments, toInvocation } from './arguments.ts'
 import { type CliDeps, exitCodes } from './command.ts'
 import { commands } from './commands.ts'
 import { describeFailure } from './failure.ts'
 import { commandHelp, overview } from './help.ts'
-import { version } from './version.ts'
 
 /**
  * Runs one command of the command line (without program and script) and returns the exit code: 0 done, 1 failed, 2 not

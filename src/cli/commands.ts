@@ -1,3 +1,4 @@
+import { version } from '../platform/version.ts'
 import { findCommand } from './arguments.ts'
 import { type Command, exitCodes } from './command.ts'
 import { completionScript, shells } from './completion.ts'
@@ -7,7 +8,6 @@ import { fsckCommand } from './fsck.ts'
 import { commandHelp, overview } from './help.ts'
 import { migrateCommand } from './migrate.ts'
 import { serveCommand } from './serve.ts'
-import { version } from './version.ts'
 
 /** Prints what one of the functions of config.ts returns. */
 function configCommand(

@@ -1,7 +1,7 @@
+import { version } from '../platform/version.ts'
 import { usageOf } from './arguments.ts'
 import type { Command, Option } from './command.ts'
 import { commonOptions, configOptions } from './options.ts'
-import { version } from './version.ts'
 
 const WIDTH = 100
 

@@ -1,8 +1,8 @@
 import type { Config } from '../platform/config/config.ts'
 import { formatDuration } from '../platform/config/duration.ts'
 import { loadConfig } from '../platform/config/load.ts'
+import { version } from '../platform/version.ts'
 import { type CliDeps, type Command, exitCodes, type Serving } from './command.ts'
-import { version } from './version.ts'
 
 /** What a shell reports for a process that a signal has ended. */
 const endedBy = { SIGINT: 130, SIGTERM: 143 } as const

@@ -1,5 +1,5 @@
 /**
- * Every way in which the domain can refuse. An edge answers for each code in one table (`registry/wire-errors.ts`), so
+ * Every way in which the domain can refuse. `REFUSED` is a rule of accounts, teams and repositories that its sentence tells. An edge answers for each code in one table (`registry/wire-errors.ts`), so
  * a new code does not compile until the edges know it.
  */
 export type DomainErrorCode =
@@ -40,6 +40,7 @@ export type DomainErrorCode =
   | 'UNAVAILABLE'
   | 'ACCOUNT_INVALID'
   | 'ACCOUNT_EXISTS'
+  | 'REFUSED'
 
 export type ErrorDetail = Readonly<Record<string, unknown>>
 

@@ -139,6 +139,7 @@ export const wireErrors: Record<DomainErrorCode, WireError> = {
     text: 'The registry cannot do this at the moment. Nothing was lost; try again.',
   },
   ACCOUNT_INVALID: { status: 400, code: 'INVALID_REQUEST', text: 'The account is not valid.' },
+  REFUSED: { status: 400, code: 'UNSUPPORTED', text: 'A rule of the registry does not allow this.' },
   ACCOUNT_EXISTS: { status: 409, code: 'INVALID_REQUEST', text: 'The account exists already.' },
 }
 

@@ -3,8 +3,11 @@ import type { TokenAuthority } from '../auth/tokens.ts'
 import { type CollectorCounts, collect } from '../gc/collector.job.ts'
 import { purgeOldBackoff } from '../identity/backoff.job.ts'
 import type { QueueJob, RecurringJob } from '../jobs/job.ts'
+import { sendMails } from '../mail/mail.job.ts'
 import { deleteExpiredObjects } from '../objects/objects.job.ts'
 import type { Config } from '../platform/config/config.ts'
+import type { Secret } from '../platform/config/secret.ts'
+import { Seal } from '../platform/seal.ts'
 import type { BlobStore } from '../storage/storage.ts'
 
 export interface WorkerOptions {
@@ -12,10 +15,17 @@ export interface WorkerOptions {
   readonly stores: ReadonlyMap<string, BlobStore>
   readonly counts: CollectorCounts
   readonly tokens: TokenAuthority
+  readonly databaseSecretKey: Secret
 }
 
 /** Every job of the product, with its schedule. What is not here does not run. */
-export function allJobs({ config, stores, counts, tokens }: WorkerOptions): readonly (RecurringJob | QueueJob)[] {
+export function allJobs({
+  config,
+  stores,
+  counts,
+  tokens,
+  databaseSecretKey,
+}: WorkerOptions): readonly (RecurringJob | QueueJob)[] {
   const collector = collect({
     stores,
     intervalMs: config.gc.intervalMs,
@@ -30,5 +40,6 @@ export function allJobs({ config, stores, counts, tokens }: WorkerOptions): read
     deleteExpiredObjects([...stores.values()]),
     rotateSigningKeys(tokens),
     purgeOldBackoff,
+    ...(config.mail ? [sendMails(config.mail, new Seal(databaseSecretKey.reveal(), 'mail'))] : []),
   ]
 }

@@ -3,12 +3,12 @@ import { createHmac, createPrivateKey, generateKeyPairSync, type KeyObject, sign
 import { describe, type TestContext, test } from 'node:test'
 import { publicJwkOf } from '../../src/auth/algorithms.ts'
 import { listSigningKeys, putSigningKey } from '../../src/auth/keys.ts'
-import { Seal } from '../../src/auth/seal.ts'
 import { TokenAuthority } from '../../src/auth/tokens.ts'
 import type { Db } from '../../src/db/db.ts'
 import type { Clock } from '../../src/platform/clock.ts'
 import { isRefusal } from '../../src/platform/errors.ts'
 import { silentLog } from '../../src/platform/log.ts'
+import { Seal } from '../../src/platform/seal.ts'
 import { forEachDatabase, type TestDatabase } from '../support/databases.ts'
 
 const HOUR = 3_600_000

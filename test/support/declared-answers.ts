@@ -11,6 +11,7 @@ const validators = new Map<TSchema, Validator>()
  */
 export function checkAnswer(route: AnyRestRoute, reply: Reply): void {
   const declared = route.answers[reply.status]
+  if (route.page && declared !== undefined) return
   if (declared === undefined) throw new Error(`${route.operationId} does not declare the status ${reply.status}`)
   const body = typeof reply.body === 'string' && reply.body !== '' ? reply.body : undefined
   if (declared.schema === undefined) {

@@ -1,0 +1,25 @@
+import { queueMail, sealMail } from '../mail/mail.ts'
+import { type Message, writeMail } from '../mail/messages.ts'
+import { Seal } from '../platform/seal.ts'
+import type { ApiServices } from './services.ts'
+
+/** What mails are sealed for. */
+export const MAIL_SEAL = 'mail'
+
+/** A message as `queueMail` takes it; undefined where no mail is sent. */
+export function sealedMail(services: ApiServices, message: Message): string | undefined {
+  const { config, databaseSecretKey } = services
+  if (config.mail === undefined) return undefined
+  return sealMail(new Seal(databaseSecretKey.reveal(), MAIL_SEAL), writeMail(config.api.shortTitle, message))
+}
+
+/** Sends a message, where mails are sent at all. */
+export async function send(services: ApiServices, message: Message): Promise<void> {
+  const sealed = sealedMail(services, message)
+  if (sealed !== undefined) await services.db.transaction(queueMail, { sealed, nowMs: services.clock.nowMs() })
+}
+
+/** The address of a page of this registry, for links in mails. */
+export function pageUrl({ config, hostname }: ApiServices, path: string): string {
+  return `${config.server.urlScheme}://${hostname()}${path}`
+}

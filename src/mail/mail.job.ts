@@ -1,0 +1,45 @@
+import { createTransport } from 'nodemailer'
+import { JobRefused, type QueueJob, queueJob } from '../jobs/job.ts'
+import type { MailConfig } from '../platform/config/config.ts'
+import type { Seal } from '../platform/seal.ts'
+import { MAIL_ATTEMPTS, MAIL_JOB, type Mail, openMail } from './mail.ts'
+
+const TIMEOUT_MS = 30_000
+/** The port on which SMTP is encrypted from the first byte. */
+const IMPLICIT_TLS_PORT = 465
+
+/** Hands waiting mails to the mail server. */
+export function sendMails(config: MailConfig, seal: Seal): QueueJob {
+  const transport = createTransport({
+    host: config.host,
+    port: config.port,
+    secure: config.port === IMPLICIT_TLS_PORT,
+    requireTLS: config.requireTls && config.port !== IMPLICIT_TLS_PORT,
+    ignoreTLS: !config.requireTls && config.port !== IMPLICIT_TLS_PORT,
+    ...(config.user !== undefined && { auth: { user: config.user, pass: config.password?.reveal() ?? '' } }),
+    connectionTimeout: TIMEOUT_MS,
+    greetingTimeout: TIMEOUT_MS,
+    socketTimeout: TIMEOUT_MS,
+    disableFileAccess: true,
+    disableUrlAccess: true,
+  })
+  return queueJob({
+    name: MAIL_JOB,
+    maxAttempts: MAIL_ATTEMPTS,
+    claimMs: 60_000,
+    concurrency: 2,
+    timeoutMs: 2 * TIMEOUT_MS,
+    async run(payload, { log }) {
+      const mail = readPayload(payload, seal)
+      await transport.sendMail({ from: config.sender, ...mail })
+      log.info({ 'mail.subject': mail.subject }, 'A mail was sent')
+    },
+  })
+}
+
+function readPayload(payload: unknown, seal: Seal): Mail {
+  const sealed = typeof payload === 'object' && payload !== null && 'sealed' in payload ? payload.sealed : undefined
+  const mail = typeof sealed === 'string' ? openMail(seal, sealed) : undefined
+  if (mail === undefined) throw new JobRefused('The mail was sealed under another DATABASE_SECRET_KEY')
+  return mail
+}
