@@ -27,6 +27,10 @@ import * as organizations from './organizations/organizations.ts'
 import * as teams from './organizations/teams.ts'
 import * as outbox from './outbox/outbox.ts'
 import * as referrers from './referrers/referrers.ts'
+import * as repositoryChanges from './repositories/changes.ts'
+import * as repositoryDetails from './repositories/details.ts'
+import * as grants from './repositories/grants.ts'
+import * as listing from './repositories/listing.ts'
 import * as repositories from './repositories/repositories.ts'
 import * as push from './tags/push.ts'
 import * as tags from './tags/tags.ts'
@@ -47,9 +51,11 @@ export const modules = {
   fsckManifests,
   fsckRows,
   gc,
+  grants,
   invites,
   jobs,
   keys,
+  listing,
   mail,
   manifests,
   members,
@@ -62,6 +68,8 @@ export const modules = {
   push,
   referrers,
   repositories,
+  repositoryChanges,
+  repositoryDetails,
   sessions,
   setup,
   signIns,

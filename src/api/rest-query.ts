@@ -6,9 +6,10 @@ import type { QueryParameter } from './rest-route.ts'
 const FALSE = new Set(['false', 'False', 'FALSE', '0', 'null', ''])
 const MAX_TEXT = 4_096
 
-/** A flag; false when it is absent. */
-export function flag(describe: string): QueryParameter<boolean> {
-  return { describe, schema: Type.Boolean(), parse: (text) => text !== undefined && !FALSE.has(text) }
+/** A flag; `fallback` when it is absent. */
+export function flag(describe: string, fallback = false): QueryParameter<boolean> {
+  const schema = Type.Boolean({ default: fallback })
+  return { describe, schema, parse: (text) => (text === undefined ? fallback : !FALSE.has(text)) }
 }
 
 /** A flag that may be absent. */

@@ -2,9 +2,12 @@ import { documentRoutes } from './document.routes.ts'
 import { errorRoutes } from './error.routes.ts'
 import { memberRoutes } from './member.routes.ts'
 import { organizationRoutes } from './organization.routes.ts'
+import { permissionRoutes } from './permission.routes.ts'
 import { prototypeRoutes } from './prototype.routes.ts'
+import { repositoryRoutes } from './repository.routes.ts'
 import type { AnyRestRoute } from './rest-route.ts'
 import { sessionRoutes } from './session.routes.ts'
+import { starRoutes } from './star.routes.ts'
 import { teamRoutes } from './team.routes.ts'
 import { teamInviteRoutes } from './team-invite.routes.ts'
 
@@ -16,6 +19,9 @@ export const restRoutes: readonly AnyRestRoute[] = [
   ...teamRoutes,
   ...teamInviteRoutes,
   ...prototypeRoutes,
+  ...repositoryRoutes,
+  ...permissionRoutes,
+  ...starRoutes,
   ...errorRoutes,
   ...documentRoutes(() => restRoutes),
 ]

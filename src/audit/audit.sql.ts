@@ -33,6 +33,14 @@ function valuesOf(row: EventRow): Sql {
   return sql`(${row.kind}, ${row.namespaceId}, ${row.repositoryId}, ${row.accountId}, ${row.performer}, ${row.address}, ${row.occurredMs}, ${row.metadata})`
 }
 
+/** Of a repository that is gone, nothing is kept. */
+export async function addActivity(tx: Tx, repositoryId: number, day: number, events: number): Promise<void> {
+  await tx.run(sql`
+    insert into repository_activity (repository_id, day, events)
+    select r.id, cast(${day} as bigint), cast(${events} as bigint) from repository r where r.id = ${repositoryId}
+    on conflict (repository_id, day) do update set events = repository_activity.events + excluded.events`)
+}
+
 /** How far the spool has been taken over, locked. Undefined before its first batch. */
 export async function selectSpoolPosition(tx: Tx, spool: string): Promise<number | undefined> {
   const row = await tx.first<{ position: number }>(

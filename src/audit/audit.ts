@@ -1,6 +1,7 @@
 import type { Tx } from '../db/db.ts'
 import { findWantedKinds, offerToConsumers } from '../outbox/outbox.ts'
 import {
+  addActivity,
   insertEvent,
   insertEventRows,
   insertSpoolPosition,
@@ -51,6 +52,7 @@ export async function insertEvents(tx: Tx, input: SpooledEvents): Promise<TakenO
   const lines = linesOf(input.lines.subarray(newFrom))
   const rows = lines.flatMap((line) => parseSpoolLine(line) ?? [])
   await insertEventRows(tx, rows)
+  await countActivity(tx, rows)
   await updateSpoolPosition(tx, input.spool, endOffset, input.nowMs)
   await offerWanted(tx, rows)
   return { inserted: rows.length, known, damaged: lines.length - rows.length }
@@ -66,6 +68,25 @@ async function holdSpoolPosition(tx: Tx, spool: string, nowMs: number): Promise<
   if (position !== undefined) return position
   await insertSpoolPosition(tx, spool, nowMs)
   return (await selectSpoolPosition(tx, spool)) ?? 0
+}
+
+const DAY_MS = 86_400_000
+
+/** Keeps the number of pulls of each repository and day (UTC), one statement for each in a batch, in the order of ids. */
+async function countActivity(tx: Tx, rows: readonly EventRow[]): Promise<void> {
+  const counts = new Map<string, { repositoryId: number; day: number; events: number }>()
+  for (const { kind, repositoryId, occurredMs } of rows) {
+    if (kind !== 'pull_repo' || repositoryId === null) continue
+    const day = Math.floor(occurredMs / DAY_MS)
+    const key = `${repositoryId} ${day}`
+    const count = counts.get(key)
+    if (count === undefined) counts.set(key, { repositoryId, day, events: 1 })
+    else count.events++
+  }
+  const inOrder = [...counts.values()].toSorted(
+    (left, right) => left.repositoryId - right.repositoryId || left.day - right.day,
+  )
+  for (const { repositoryId, day, events } of inOrder) await addActivity(tx, repositoryId, day, events)
 }
 
 /** Pulls are many and subscriptions to them rare: looks once per batch, not once per event. */

@@ -1,7 +1,7 @@
 import { nextLink } from '../oci/link.ts'
 import { refuse } from '../platform/errors.ts'
 import { json } from '../platform/reply.ts'
-import { listCatalog } from '../repositories/repositories.ts'
+import { listCatalog } from '../repositories/listing.ts'
 import { checkSubject } from './permit.ts'
 import { pageSizeParam, route, textParam } from './route.ts'
 

@@ -1,22 +1,19 @@
 import { bumpRights } from '../accounts/epochs.ts'
+import { type RepositoryRole, repositoryRoles, strongest } from '../accounts/roles.ts'
 import { type Actor, recordEvent } from '../audit/audit.ts'
 import type { Tx } from '../db/db.ts'
-import { refuse } from '../platform/errors.ts'
+import { findDefaultPermissions } from '../organizations/default-permissions.ts'
+import { createOrganization } from '../organizations/organizations.ts'
+import { isRefusal, refuse } from '../platform/errors.ts'
+import { checkDescription } from './changes.ts'
+import { upsertGrant, upsertTeamGrant } from './grants.sql.ts'
 import {
-  type CatalogPosition,
-  insertOrganization,
-  insertOwners,
   insertRepository,
-  removeGrant,
   selectNamespaceForShare,
   selectRepository,
   selectRepositoryStateForShare,
-  selectVisibleNamespaces,
-  selectVisibleRepositories,
-  updateRepository,
-  upsertGrant,
 } from './repositories.sql.ts'
-import type { Repository, RepositoryRole, Visibility } from './repository.ts'
+import type { Repository, Visibility } from './repository.ts'
 
 export type { Repository, RepositoryRole, Visibility }
 
@@ -54,6 +51,7 @@ export async function holdForWrite(tx: Tx, repository: { readonly id: number; re
 export interface CreateRepository {
   readonly path: string
   readonly visibility: Visibility
+  readonly description?: string
   /** Makes an organization of the first segment if there is no such namespace. */
   readonly createNamespace: boolean
   readonly actor: Actor
@@ -69,12 +67,15 @@ export interface CreateRepository {
 export async function putRepository(tx: Tx, input: CreateRepository): Promise<Repository & { created: boolean }> {
   const { namespace: namespaceName, name } = splitPath(input.path)
   if (input.createNamespace) await putOrganization(tx, input, namespaceName)
+  const { description = '' } = input
+  checkDescription(description)
   const namespace = await selectNamespaceForShare(tx, namespaceName)
   if (namespace === undefined || namespace.state !== 'active') throw refuse('NAME_UNKNOWN', { name: input.path })
   const made = await insertRepository(tx, {
     namespaceId: namespace.id,
     name,
     visibility: input.visibility,
+    description,
     nowMs: input.nowMs,
   })
   if (made === undefined) {
@@ -82,6 +83,7 @@ export async function putRepository(tx: Tx, input: CreateRepository): Promise<Re
     if (existing === undefined) throw refuse('UNAVAILABLE', { retryAfterSeconds: 1 })
     return { ...existing, created: false }
   }
+  if (namespace.kind === 'organization') await applyDefaults(tx, namespace.id, made.id, input.actor.accountId)
   if (input.actor.accountId !== undefined) await upsertGrant(tx, input.actor.accountId, made.id, 'admin')
   await bumpRights(tx, { scope: `n:${namespace.id}`, nowMs: input.nowMs })
   await recordEvent(tx, {
@@ -103,76 +105,33 @@ export async function putRepository(tx: Tx, input: CreateRepository): Promise<Re
   }
 }
 
-async function putOrganization(tx: Tx, input: CreateRepository, name: string): Promise<void> {
-  const { accountId } = input.actor
-  if (accountId === undefined) throw refuse('DENIED')
-  const made = await insertOrganization(tx, name, input.nowMs)
-  if (made === undefined) return
-  await insertOwners(tx, made.id, accountId)
-  await bumpRights(tx, { scope: `s:${accountId}`, nowMs: input.nowMs })
-  await recordEvent(tx, {
-    kind: 'create_namespace',
-    namespaceId: made.id,
-    actor: input.actor,
-    address: input.address,
-    occurredMs: input.nowMs,
-    metadata: { namespace: name },
-  })
-}
-
-/** Sets a user's role on a repository; `none` takes it away. Counts in every process within two seconds. */
-export async function putGrant(
+/** Gives a new repository what its organization grants by default; of two rules for one delegate the stronger counts. */
+async function applyDefaults(
   tx: Tx,
-  input: { accountId: number; repositoryId: number; role: RepositoryRole | 'none'; nowMs: number },
+  namespaceId: number,
+  repositoryId: number,
+  creatorId: number | undefined,
 ): Promise<void> {
-  if (input.role === 'none') await removeGrant(tx, input.accountId, input.repositoryId)
-  else await upsertGrant(tx, input.accountId, input.repositoryId, input.role)
-  await bumpRights(tx, { scope: `r:${input.repositoryId}`, nowMs: input.nowMs })
-}
-
-/** Changes who may read the repository, or whether it takes writes. */
-export async function changeRepository(
-  tx: Tx,
-  input: { repositoryId: number; visibility?: Visibility; state?: Repository['state']; nowMs: number },
-): Promise<void> {
-  const { visibility, state } = input
-  await updateRepository(tx, input.repositoryId, { ...(visibility && { visibility }), ...(state && { state }) })
-  await bumpRights(tx, { scope: `r:${input.repositoryId}`, nowMs: input.nowMs })
-}
-
-const NAMESPACES_PER_STEP = 100
-
-/**
- * Paths that the caller may read, in byte order of namespace and name, after `after`. Walks namespaces by key and the
- * repositories inside them by key, so a page costs what it shows, not what the registry holds.
- */
-export async function listCatalog(
-  tx: Tx,
-  input: { accountId: number; withPublic: boolean; after: string; limit: number },
-): Promise<string[]> {
-  const viewer = { accountId: input.accountId, withPublic: input.withPublic }
-  const paths: string[] = []
-  let position = positionOf(input.after)
-  let inclusive = position.name !== ''
-  while (paths.length < input.limit) {
-    const namespaces = await selectVisibleNamespaces(tx, viewer, position.namespace, inclusive, NAMESPACES_PER_STEP)
-    for (const namespace of namespaces) {
-      const after = namespace.name === position.namespace ? position.name : ''
-      const scope = { id: namespace.id, own: namespace.own === 1 }
-      const rows = await selectVisibleRepositories(tx, viewer, scope, after, input.limit - paths.length)
-      for (const row of rows) paths.push(`${namespace.name}/${row.name}`)
-      if (paths.length >= input.limit) return paths
-    }
-    const last = namespaces.at(-1)
-    if (last === undefined || namespaces.length < NAMESPACES_PER_STEP) return paths
-    position = { namespace: last.name, name: '' }
-    inclusive = false
+  const accounts = new Map<number, RepositoryRole>()
+  const teams = new Map<number, RepositoryRole>()
+  for (const { accountId, teamId, role } of await findDefaultPermissions(tx, {
+    namespaceId,
+    creatorId: creatorId ?? 0,
+  })) {
+    const [map, id] = teamId === null ? [accounts, accountId] : [teams, teamId]
+    if (id !== null) map.set(id, strongest(repositoryRoles, map.get(id) ?? null, role) ?? role)
   }
-  return paths
+  for (const [id, role] of accounts) await upsertGrant(tx, id, repositoryId, role)
+  for (const [id, role] of teams) await upsertTeamGrant(tx, id, repositoryId, role)
 }
 
-/** `last` may be anything a client sends, also a name that does not exist. */
-function positionOf(after: string): CatalogPosition {
-  const slash = after.indexOf('/')
-  return slash < 0 ? { namespace: after, name: '' } : { namespace: after.slice(0, slash), name: after.slice(slash + 1) }
+async function putOrganization(tx: Tx, input: CreateRepository, name: string): Promise<void> {
+  const { actor, address, nowMs } = input
+  if (actor.accountId === undefined) throw refuse('DENIED')
+  try {
+    await createOrganization(tx, { name, ownerId: actor.accountId, doing: { actor, address, nowMs } })
+  } catch (error) {
+    // Somebody else was faster: then it is there, and whether the push may go on is asked again.
+    if (!isRefusal(error, 'ACCOUNT_EXISTS')) throw error
+  }
 }

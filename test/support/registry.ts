@@ -4,13 +4,17 @@ import { join } from 'node:path'
 import { after, before } from 'node:test'
 import { createUser } from '../../src/accounts/accounts.ts'
 import { hashPassword } from '../../src/accounts/passwords.ts'
+import type { Doing } from '../../src/audit/audit.ts'
 import { type RunningServer, startServer } from '../../src/main.ts'
 import type { Clock } from '../../src/platform/clock.ts'
 import type { Config } from '../../src/platform/config/config.ts'
 import { type ConfigOverrides, defaultConfig } from '../../src/platform/config/load.ts'
 import { Secret } from '../../src/platform/config/secret.ts'
 import { type Log, openLog, silentLog } from '../../src/platform/log.ts'
-import { findRepository, putGrant, putRepository, type RepositoryRole } from '../../src/repositories/repositories.ts'
+import { setState, setVisibility } from '../../src/repositories/changes.ts'
+import { grantToAccount, revokeFromAccount } from '../../src/repositories/grants.ts'
+import { findRepository, putRepository } from '../../src/repositories/repositories.ts'
+import type { Repository, RepositoryRole, Visibility } from '../../src/repositories/repository.ts'
 import { basic, TestClient } from './client.ts'
 import { checkAnswer } from './declared-answers.ts'
 import { createDatabase, dropDatabase, findFreePort, testPostgresUrl } from './postgres.ts'
@@ -56,6 +60,7 @@ export class TestRegistry {
   readonly #config: Config
   readonly #log: Log
   readonly #replicas: RunningServer[] = []
+  readonly #names = new Map<number, string>()
   #server: RunningServer
   #anonymous: TestClient
 
@@ -123,7 +128,13 @@ export class TestRegistry {
       actor: { kind: 'system' as const, name: 'test' },
       address: '127.0.0.1',
     })
+    this.#names.set(made.accountId, name)
     return made.accountId
+  }
+
+  /** For domain functions that a test calls itself. */
+  get doing(): Doing {
+    return { actor: { kind: 'system', name: 'test' }, address: '127.0.0.1', nowMs: this.clock.nowMs() }
   }
 
   /** Makes a repository of an existing namespace without pushing. */
@@ -143,7 +154,17 @@ export class TestRegistry {
     const { db } = this.#server.services
     const repository = await db.read(findRepository, { path })
     if (repository === undefined) throw new Error(`There is no ${path}`)
-    await db.transaction(putGrant, { accountId, repositoryId: repository.id, role, nowMs: this.clock.nowMs() })
+    const change = { repositoryId: repository.id, name: this.#names.get(accountId) ?? '', doing: this.doing }
+    if (role === 'none') await db.transaction(revokeFromAccount, change)
+    else await db.transaction(grantToAccount, { ...change, role })
+  }
+
+  async setVisibility(repositoryId: number, visibility: Visibility): Promise<void> {
+    await this.#server.services.db.transaction(setVisibility, { repositoryId, visibility, doing: this.doing })
+  }
+
+  async setState(repositoryId: number, state: Repository['state']): Promise<void> {
+    await this.#server.services.db.transaction(setState, { repositoryId, state, doing: this.doing })
   }
 
   /** Lets time pass; the server looks for changed rights as it would have done meanwhile. */

@@ -3,7 +3,6 @@ import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, type TestContext, test } from 'node:test'
 import { sql } from '../../../src/db/sql.ts'
-import { changeRepository } from '../../../src/repositories/repositories.ts'
 import { type Answer, send, type TestClient } from '../../support/client.ts'
 import { forEachDatabase } from '../../support/databases.ts'
 import { anImage, aReferrer, digestOf, type TestImage } from '../../support/images.ts'
@@ -185,9 +184,8 @@ forEachDatabase((database) => {
         registry().anonymous.bearing(await registry().as('visitor').token(scope)),
       ]
       for (const client of clients) assert.equal((await leaks(client, requests)).length, 9, 'control')
-      const { db, clock } = registry().server.services
       const repositoryId = await registry().addRepository('owner/flipped')
-      await db.transaction(changeRepository, { repositoryId, visibility: 'private', nowMs: clock.nowMs() })
+      await registry().setVisibility(repositoryId, 'private')
       for (const client of clients) assert.deepEqual(await leaks(client, requests), [])
     })
 

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { setEnabled, setPassword } from '../../../src/accounts/accounts.ts'
 import { hashPassword } from '../../../src/accounts/passwords.ts'
-import { changeRepository } from '../../../src/repositories/repositories.ts'
 import type { Answer, TestClient } from '../../support/client.ts'
 import { forEachDatabase } from '../../support/databases.ts'
 import { anImage } from '../../support/images.ts'
@@ -58,7 +57,7 @@ async function prepareLosses(registry: TestRegistry) {
       client: await bearing('granted', 'owner/open'),
       path: '/v2/owner/open/tags/list',
       status: 403,
-      change: () => db.transaction(changeRepository, { repositoryId: openId, visibility: 'private', nowMs }),
+      change: () => registry.setVisibility(openId, 'private'),
     },
   ]
   return { losses, repositoryId }
@@ -165,8 +164,7 @@ forEachDatabase((database) => {
     }
     const writer = registry.anonymous.bearing(await registry.as('owner').token('repository:owner/api:pull,push'))
     assert.equal((await writer.send('POST', '/v2/owner/api/blobs/uploads/')).status, 202)
-    const { db, clock } = registry.server.services
-    await db.transaction(changeRepository, { repositoryId, state: 'READ_ONLY', nowMs: clock.nowMs() })
+    await registry.setState(repositoryId, 'READ_ONLY')
     assertRefusal(await writer.send('POST', '/v2/owner/api/blobs/uploads/'), 403, 'DENIED')
     assert.equal((await writer.send('GET', '/v2/owner/api/tags/list')).status, 200)
   })

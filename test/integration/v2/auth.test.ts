@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { changeRepository, findRepository } from '../../../src/repositories/repositories.ts'
+import { findRepository } from '../../../src/repositories/repositories.ts'
 import { basic, type TestClient } from '../../support/client.ts'
 import { forEachDatabase } from '../../support/databases.ts'
 import { anImage } from '../../support/images.ts'
@@ -185,8 +185,7 @@ forEachDatabase((database) => {
     // T21
     test('a repository that is read-only grants only pull, whatever is asked', async () => {
       const repositoryId = await registry().addRepository('owner/frozen')
-      const { db } = registry().server.services
-      await db.transaction(changeRepository, { repositoryId, state: 'READ_ONLY', nowMs: registry().clock.nowMs() })
+      await registry().setState(repositoryId, 'READ_ONLY')
       const granted = await access(registry().as('owner'), 'repository:owner/frozen:push,pull,*')
       assert.deepEqual(granted[0]?.actions, ['pull'])
     })

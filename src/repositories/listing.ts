@@ -1,0 +1,111 @@
+import type { Tx } from '../db/db.ts'
+import {
+  type CatalogPosition,
+  insertStar,
+  type ListedRow,
+  removeStar,
+  selectDecorations,
+  selectStarred,
+  selectVisibleNamespaces,
+  selectVisibleRepositories,
+  type Viewer,
+} from './listing.sql.ts'
+
+export type { Viewer }
+
+export interface Listed extends ListedRow {
+  readonly namespace: string
+}
+
+const NAMESPACES_PER_STEP = 100
+
+/**
+ * Repositories that the viewer may read, in byte order of namespace and name, after `after`. Walks namespaces by key and
+ * the repositories inside them by key, so a page costs what it shows, not what the registry holds.
+ */
+export async function listVisible(
+  tx: Tx,
+  input: { viewer: Viewer; after: CatalogPosition; limit: number },
+): Promise<Listed[]> {
+  const { viewer, limit } = input
+  const found: Listed[] = []
+  let position = input.after
+  let inclusive = position.name !== ''
+  while (found.length < limit) {
+    const namespaces = await selectVisibleNamespaces(tx, viewer, position.namespace, inclusive, NAMESPACES_PER_STEP)
+    for (const { id, name, own } of namespaces) {
+      const after = name === position.namespace ? position.name : ''
+      const rows = await selectVisibleRepositories(tx, viewer, { id, own: own === 1 }, after, limit - found.length)
+      for (const row of rows) found.push({ ...row, namespace: name })
+      if (found.length >= limit) return found
+    }
+    const last = namespaces.at(-1)
+    if (last === undefined || namespaces.length < NAMESPACES_PER_STEP) return found
+    position = { namespace: last.name, name: '' }
+    inclusive = false
+  }
+  return found
+}
+
+/** Repositories of one namespace after `after` that the viewer may read, in byte order. */
+export async function listVisibleIn(
+  tx: Tx,
+  input: { viewer: Viewer; namespace: { id: number; name: string; own: boolean }; after: string; limit: number },
+): Promise<Listed[]> {
+  const rows = await selectVisibleRepositories(tx, input.viewer, input.namespace, input.after, input.limit)
+  return rows.map((row) => ({ ...row, namespace: input.namespace.name }))
+}
+
+/** Paths that the caller may read, as `listVisible`; `after` may be anything a client sends. */
+export async function listCatalog(
+  tx: Tx,
+  input: { accountId: number; withPublic: boolean; readsAll?: boolean; after: string; limit: number },
+): Promise<string[]> {
+  const { accountId, withPublic, readsAll = false, limit } = input
+  const after = positionOf(input.after)
+  const rows = await listVisible(tx, { viewer: { accountId, withPublic, readsAll }, after, limit })
+  return rows.map(({ namespace, name }) => `${namespace}/${name}`)
+}
+
+function positionOf(after: string): CatalogPosition {
+  const slash = after.indexOf('/')
+  return slash < 0 ? { namespace: after, name: '' } : { namespace: after.slice(0, slash), name: after.slice(slash + 1) }
+}
+
+export interface Decoration {
+  readonly lastModifiedMs: number | null
+  /** Pulls in the last 30 days. */
+  readonly popularity: number
+  readonly starred: boolean
+}
+
+const DAY_MS = 86_400_000
+const POPULAR_DAYS = 30
+
+/** What lists show beside repositories, by id. */
+export async function decorate(
+  tx: Tx,
+  input: { ids: readonly number[]; accountId: number; nowMs: number },
+): Promise<[number, Decoration][]> {
+  const sinceDay = Math.floor(input.nowMs / DAY_MS) - POPULAR_DAYS
+  const rows = await selectDecorations(tx, input.ids, input.accountId, sinceDay)
+  return rows.map(({ id, lastModifiedMs, popularity, starred }) => [
+    id,
+    { lastModifiedMs, popularity, starred: starred > 0 },
+  ])
+}
+
+/** What an account has starred and may still read, in the order of ids, after `afterId`. */
+export function listStarred(tx: Tx, input: { accountId: number; afterId: number; limit: number }): Promise<Listed[]> {
+  return selectStarred(tx, input.accountId, input.afterId, input.limit)
+}
+
+/** Stars a repository, or takes the star away; either may run twice. */
+export async function setStar(
+  tx: Tx,
+  input: { accountId: number; repositoryId: number; starred: boolean; nowMs: number },
+): Promise<void> {
+  const { accountId, repositoryId, nowMs } = input
+  if (input.starred) await insertStar(tx, accountId, repositoryId, nowMs)
+  else await removeStar(tx, accountId, repositoryId)
+}
