@@ -19,6 +19,7 @@ import type { Db, ReadOnlyDb } from './db/db.ts'
 import { openPostgres } from './db/postgres.ts'
 import { openSqlite, openSqliteToRead } from './db/sqlite.ts'
 import { newCounts } from './gc/collector.job.ts'
+import { PasswordCipher } from './identity/encrypted-password.ts'
 import { ensureSetupSecret } from './identity/first-user.ts'
 import { Identification } from './identity/identity.ts'
 import { JobRunner } from './jobs/runner.ts'
@@ -137,6 +138,9 @@ export async function startServer(config: Config, overrides: Overrides = {}): Pr
       clock,
       log,
       failuresBeforeBackoff: config.accounts.loginFailuresBeforeBackoff,
+      cipher: new PasswordCipher(secrets.secretKey.reveal()),
+      requireEncrypted: config.accounts.requireEncryptedPassword,
+      superusers: config.accounts.superUsersEnabled,
     }),
     tokens,
     access: new AccessCache(db, epochs),

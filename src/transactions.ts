@@ -1,5 +1,7 @@
 import * as accounts from './accounts/accounts.ts'
+import * as appTokens from './accounts/app-tokens.ts'
 import * as epochs from './accounts/epochs.ts'
+import * as robots from './accounts/robots.ts'
 import * as audit from './audit/audit.ts'
 import * as access from './auth/access.ts'
 import * as keys from './auth/keys.ts'
@@ -42,6 +44,7 @@ import * as tags from './tags/tags.ts'
 export const modules = {
   access,
   accounts,
+  appTokens,
   audit,
   backoff,
   blobs,
@@ -70,6 +73,7 @@ export const modules = {
   repositories,
   repositoryChanges,
   repositoryDetails,
+  robots,
   sessions,
   setup,
   signIns,

@@ -9,6 +9,7 @@ export interface AccountRow {
   readonly email: string | null
   readonly passwordHash: string | null
   readonly enabled: number
+  readonly verified: number
   readonly tokenEpoch: number
 }
 
@@ -43,10 +44,16 @@ export function insertUser(tx: Tx, row: NewUser): Promise<{ id: number } | undef
 /** By the name as it is stored; folding is the caller's. */
 export function selectAccountByName(tx: Tx, name: string): Promise<AccountRow | undefined> {
   return tx.first(sql`
-    select id, name, kind, namespace_id as "namespaceId", email, password_hash as "passwordHash", enabled,
-           token_epoch as "tokenEpoch"
-      from account where name = ${name}`)
+    select ${accountColumns} from account where name = ${name}`)
 }
+
+export function selectAccountByEmailKey(tx: Tx, emailKey: string): Promise<AccountRow | undefined> {
+  return tx.first(sql`
+    select ${accountColumns} from account where email_key = ${emailKey}`)
+}
+
+const accountColumns = sql`id, name, kind, namespace_id as "namespaceId", email, password_hash as "passwordHash", enabled,
+           verified, token_epoch as "tokenEpoch"`
 
 /** Raises the epoch as well. Undefined when there is no such user. */
 export function updatePassword(

@@ -2,9 +2,11 @@ import { type Actor, recordEvent } from '../audit/audit.ts'
 import type { Tx } from '../db/db.ts'
 import { refuse } from '../platform/errors.ts'
 import {
+  type AccountRow,
   insertUser,
   insertUserNamespace,
   lockAccount,
+  selectAccountByEmailKey,
   selectAccountByName,
   selectAnyAccount,
   selectUserCount,
@@ -24,6 +26,8 @@ export interface Account {
   /** Null: no password opens this account. */
   readonly passwordHash: string | null
   readonly enabled: boolean
+  /** The e-mail address was confirmed, or did not have to be. */
+  readonly verified: boolean
   readonly tokenEpoch: number
 }
 
@@ -88,7 +92,17 @@ export async function createUser(tx: Tx, input: CreateUser): Promise<CreatedUser
 /** The account of this exact name, undefined when there is none. Names typed at sign-in go through `foldAccountName`. */
 export async function findAccount(tx: Tx, input: { name: string }): Promise<Account | undefined> {
   const row = await selectAccountByName(tx, input.name)
-  return row && { ...row, enabled: row.enabled === 1 }
+  return row && toAccount(row)
+}
+
+/** The user with this e-mail address, in any case. */
+export async function findAccountByEmail(tx: Tx, input: { email: string }): Promise<Account | undefined> {
+  const row = await selectAccountByEmailKey(tx, input.email.trim().toLowerCase())
+  return row && toAccount(row)
+}
+
+function toAccount(row: AccountRow): Account {
+  return { ...row, enabled: row.enabled === 1, verified: row.verified === 1 }
 }
 
 export interface ChangeAccount {

@@ -1,3 +1,4 @@
+import { appTokenRoutes } from './app-token.routes.ts'
 import { documentRoutes } from './document.routes.ts'
 import { errorRoutes } from './error.routes.ts'
 import { memberRoutes } from './member.routes.ts'
@@ -6,6 +7,7 @@ import { permissionRoutes } from './permission.routes.ts'
 import { prototypeRoutes } from './prototype.routes.ts'
 import { repositoryRoutes } from './repository.routes.ts'
 import type { AnyRestRoute } from './rest-route.ts'
+import { robotRoutes } from './robot.routes.ts'
 import { sessionRoutes } from './session.routes.ts'
 import { starRoutes } from './star.routes.ts'
 import { teamRoutes } from './team.routes.ts'
@@ -19,6 +21,8 @@ export const restRoutes: readonly AnyRestRoute[] = [
   ...teamRoutes,
   ...teamInviteRoutes,
   ...prototypeRoutes,
+  ...robotRoutes,
+  ...appTokenRoutes,
   ...repositoryRoutes,
   ...permissionRoutes,
   ...starRoutes,

@@ -47,10 +47,14 @@ const signInUser = restRoute({
   async handle({ services, callers }, { caller, body, exchange }) {
     const { username, password } = body
     const identity = await services.identities
-      .authenticate({ username, secret: password, address: exchange.address })
+      .authenticate({ username, secret: password, address: exchange.address, interactive: true })
       .catch((error: unknown) => {
-        throw isRefusal(error, 'UNAUTHENTICATED') ? refusedSignIn(error.message) : error
+        if (!isRefusal(error, 'UNAUTHENTICATED')) throw error
+        throw refusedSignIn(error.message, error.detail['reason'] === 'unverified')
       })
+    // Robot accounts and tokens are for clients.
+    if (identity.actor.kind !== 'user' || identity.credential !== undefined)
+      throw refusedSignIn('Sign in with the name and password of a user.', false)
     const { accountId, namespaceId } = identity.actor
     const { row, headers } = callers.newSession(accountId, caller)
     await services.db.transaction(signIn, {
@@ -63,8 +67,9 @@ const signInUser = restRoute({
   },
 })
 
-function refusedSignIn(message: string): RestRefusal {
-  return new RestRefusal(() => json(403, { needsEmailVerification: false, invalidCredentials: true, message }))
+function refusedSignIn(message: string, unverified: boolean): RestRefusal {
+  const body = { needsEmailVerification: unverified, invalidCredentials: !unverified, message }
+  return new RestRefusal(() => json(403, body))
 }
 
 /** POST /api/v1/signin/verify. The password again, for what is sensitive. */
@@ -82,7 +87,7 @@ const verifyUser = restRoute({
   answers: { 200: { describe: 'The login of the session is fresh', schema: Success } },
   async handle({ services, callers }, { caller, body, exchange }) {
     await services.identities
-      .authenticate({ username: caller.name, secret: body.password, address: exchange.address })
+      .authenticate({ username: caller.name, secret: body.password, address: exchange.address, interactive: true })
       .catch((error: unknown) => {
         if (!isRefusal(error, 'UNAUTHENTICATED')) throw error
         throw new RestRefusal(() => json(403, { message: 'Invalid Username or Password', invalidCredentials: true }))

@@ -12,6 +12,7 @@ import {
 import { type AuditEvent, type EventRow, parseSpoolLine, toEventRow } from './event.ts'
 
 export type { Actor, AuditEvent, Doing, EventKind, Metadata } from './event.ts'
+export { identityKeys } from './event.ts'
 
 /**
  * Writes what happened into the audit log and, where somebody has subscribed to it, into the outbox, in the transaction

@@ -101,6 +101,12 @@ type Plain = string | number | boolean | null | undefined
 type MetadataValue = Plain | readonly Plain[] | { readonly [key: string]: Plain }
 export type Metadata = Readonly<Record<string, MetadataValue>>
 
+/** How Quay's entries about images say who acted; what is known of the credential is added to every entry. */
+export function identityKeys({ kind, name }: Actor): Metadata {
+  if (kind === 'user') return { username: name }
+  return kind === 'robot' ? { username: name, is_robot: true } : {}
+}
+
 export interface AuditEvent {
   readonly kind: EventKind
   /** Null for what belongs to no namespace, such as the login of an unknown name. */

@@ -10,6 +10,13 @@ export interface AccessClaim {
   readonly actions: readonly string[]
 }
 
+export interface CredentialClaim {
+  readonly kind: 'oauth' | 'app'
+  readonly id: number
+  /** What the audit log says of it. */
+  readonly log: Readonly<Record<string, string | number>>
+}
+
 export interface Claims {
   readonly iss: string
   readonly aud: string
@@ -24,6 +31,8 @@ export interface Claims {
   readonly uid: number
   /** Token epoch of the account when the token was issued; the token is over when the account has another one. */
   readonly ep: number
+  /** The token of its own that was used to get this one; this one ends with it. */
+  readonly cr?: CredentialClaim
   readonly context: { readonly version: 2; readonly entity_kind: string; readonly entity_reference: string }
 }
 
@@ -33,6 +42,7 @@ export interface IssueToken {
   readonly accountId: number
   readonly tokenEpoch: number
   readonly access: readonly AccessClaim[]
+  readonly credential?: { readonly kind: 'oauth' | 'app'; readonly id: number } | undefined
 }
 
 export interface TokenAuthorityOptions extends SigningKeysOptions {
@@ -94,6 +104,7 @@ export class TokenAuthority {
       access: input.access,
       uid: input.accountId,
       ep: input.tokenEpoch,
+      ...(input.credential !== undefined && { cr: { ...input.credential, log: input.actor.credential ?? {} } }),
       context: { version: 2, entity_kind: kind, entity_reference: name },
     }
     const text = `${key.header}.${Buffer.from(JSON.stringify(claims)).toString('base64url')}`
@@ -215,14 +226,20 @@ function parseClaims(payload: string): Claims | undefined {
 
 function isClaims(value: unknown): value is Claims {
   if (!isRecord(value)) return false
-  const { iss, aud, sub, iat, nbf, exp, access, uid, ep, context } = value
+  const { iss, aud, sub, iat, nbf, exp, access, uid, ep, cr, context } = value
   return (
     [iss, aud, sub].every((text) => typeof text === 'string' && text !== '') &&
     [iat, nbf, exp, uid, ep].every(Number.isSafeInteger) &&
     Array.isArray(access) &&
     access.every(isAccessClaim) &&
+    (cr === undefined || isCredentialClaim(cr)) &&
     isRecord(context)
   )
+}
+
+function isCredentialClaim(value: unknown): boolean {
+  if (!isRecord(value) || !isRecord(value['log'])) return false
+  return (value['kind'] === 'oauth' || value['kind'] === 'app') && Number.isSafeInteger(value['id'])
 }
 
 function isAccessClaim(value: unknown): boolean {

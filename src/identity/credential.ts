@@ -1,10 +1,15 @@
 import type { Actor } from '../audit/audit.ts'
+import type { Caps } from '../oauth/scopes.ts'
 
 /** Who has proved to be somebody. What they may do is none of its business: see `auth/`. */
 export interface Identity {
   readonly actor: Actor & { readonly accountId: number; readonly namespaceId: number }
   /** Of the account at the moment of the proof; tokens carry it and end when the account's moves on. */
   readonly tokenEpoch: number
+  /** A token of its own that was used in place of a password: what was issued for it ends with it. */
+  readonly credential?: { readonly kind: 'oauth' | 'app'; readonly id: number }
+  /** How far the credential reaches; absent: as far as its owner. */
+  readonly caps?: Caps
 }
 
 export interface Credential {
@@ -12,11 +17,15 @@ export interface Credential {
   readonly secret: string
   /** Of the client, as far as it can be trusted. */
   readonly address: string
+  /** Typed by a person into a page of ours, not kept by a client. */
+  readonly interactive?: true
 }
 
 /** A sentence for the person who signs in. It never says whether the account exists to somebody who cannot prove it. */
 export interface Refusal {
   readonly refused: string
+  /** Only who knows the password learns this. */
+  readonly reason?: 'unverified'
 }
 
 /**

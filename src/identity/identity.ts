@@ -1,6 +1,7 @@
 import { refuse } from '../platform/errors.ts'
 import { parseBasic } from './basic.ts'
 import type { Credential, CredentialKind, Identity } from './credential.ts'
+import { AppSpecificToken, OauthToken, RobotToken } from './token-credentials.ts'
 import { UserPassword, type UserPasswordOptions } from './user-password.ts'
 
 export type { Identity } from './credential.ts'
@@ -9,9 +10,14 @@ export type { Identity } from './credential.ts'
 export class Identification {
   readonly #kinds: readonly CredentialKind[]
 
-  constructor(options: UserPasswordOptions) {
+  constructor(options: UserPasswordOptions & { readonly superusers: boolean }) {
     // A new kind of credential gets its place here, before the password, which takes every name that is left.
-    this.#kinds = [new UserPassword(options)]
+    this.#kinds = [
+      new RobotToken(options),
+      new AppSpecificToken(options),
+      new OauthToken(options),
+      new UserPassword(options),
+    ]
   }
 
   /**
@@ -30,7 +36,10 @@ export class Identification {
       throw refuse('UNAUTHENTICATED', {}, sentence)
     }
     const result = await kind.authenticate(credential)
-    if ('refused' in result) throw refuse('UNAUTHENTICATED', { kind: kind.name }, result.refused)
+    if ('refused' in result) {
+      const reason = result.reason === undefined ? {} : { reason: result.reason }
+      throw refuse('UNAUTHENTICATED', { kind: kind.name, ...reason }, result.refused)
+    }
     return result
   }
 }

@@ -1,5 +1,5 @@
 import { hash, randomBytes } from 'node:crypto'
-import { type Account, findAccount } from '../accounts/accounts.ts'
+import { type Account, findAccount, findAccountByEmail } from '../accounts/accounts.ts'
 import { foldAccountName } from '../accounts/names.ts'
 import { verifyPassword } from '../accounts/passwords.ts'
 import type { Db, Tx } from '../db/db.ts'
@@ -17,6 +17,7 @@ import {
   tooManyFailures,
 } from './backoff.ts'
 import type { Credential, CredentialKind, Identity, Refusal } from './credential.ts'
+import type { PasswordCipher } from './encrypted-password.ts'
 
 export interface UserPasswordOptions {
   readonly db: Db
@@ -26,12 +27,19 @@ export interface UserPasswordOptions {
   readonly failuresBeforeBackoff: number
   /** In how many accounts one address may fail before all its attempts wait. */
   readonly accountsBeforeBackoff?: number
+  /** Reads passwords in their encrypted form. */
+  readonly cipher: PasswordCipher
+  /** Clients must send the encrypted form. */
+  readonly requireEncrypted: boolean
   /** Replaces argon2 in tests. */
   readonly verify?: typeof verifyPassword
 }
 
 const VERIFIED_FOR_MS = 60_000
 const MAX_VERIFIED = 10_000
+const PLAIN: Refusal = {
+  refused: 'This registry takes passwords from clients only in their encrypted form: make one on your account page.',
+}
 const WRONG: Refusal = { refused: 'The user name or the password is wrong.' }
 
 /** One statement for each, in one go. */
@@ -39,7 +47,9 @@ async function findSignIn(
   tx: Tx,
   input: { name: string; keys: BackoffKeys },
 ): Promise<{ account: Account | undefined; backoff: BackoffState }> {
-  const [account, backoff] = await Promise.all([findAccount(tx, { name: input.name }), findBackoff(tx, input.keys)])
+  const { name } = input
+  const found = name.includes('@') ? findAccountByEmail(tx, { email: name }) : findAccount(tx, { name })
+  const [account, backoff] = await Promise.all([found, findBackoff(tx, input.keys)])
   return { account: account?.kind === 'user' ? account : undefined, backoff }
 }
 
@@ -55,6 +65,8 @@ export class UserPassword implements CredentialKind {
   readonly #log: Log
   readonly #limits: BackoffLimits
   readonly #verify: typeof verifyPassword
+  readonly #cipher: PasswordCipher
+  readonly #requireEncrypted: boolean
   /** Keys what is remembered, so that neither memory nor a dump of it holds passwords or something to test them by. */
   readonly #processSecret = randomBytes(32).toString('hex')
   /** When each stops counting, on the monotonic clock. All live equally long, so the first is the oldest. */
@@ -68,6 +80,8 @@ export class UserPassword implements CredentialKind {
     this.#log = options.log
     this.#limits = { pairFailures: options.failuresBeforeBackoff, addressAccounts: options.accountsBeforeBackoff ?? 50 }
     this.#verify = options.verify ?? verifyPassword
+    this.#cipher = options.cipher
+    this.#requireEncrypted = options.requireEncrypted
   }
 
   /** Other kinds have names that no user can have. */
@@ -76,7 +90,11 @@ export class UserPassword implements CredentialKind {
   }
 
   /** Everybody who sends the same from the same place at the same time gets the answer of the first. */
-  authenticate(credential: Credential): Promise<Identity | Refusal> {
+  authenticate(given: Credential): Promise<Identity | Refusal> {
+    const encrypted = this.#cipher.decrypt(given.secret)
+    if (encrypted === undefined && this.#requireEncrypted && given.interactive === undefined)
+      return Promise.resolve(PLAIN)
+    const credential = encrypted === undefined ? given : { ...given, secret: encrypted }
     const name = foldAccountName(credential.username)
     const keys = backoffKeys(name, credential.address)
     const flightKey = this.#proofOf(['flight', keys.pair], credential.secret)
@@ -172,6 +190,11 @@ export class UserPassword implements CredentialKind {
 function answerFor(account: Account): Identity | Refusal {
   if (!account.enabled)
     return { refused: `The account ${account.name} is disabled. Ask an administrator of this registry.` }
+  if (!account.verified)
+    return {
+      refused: 'Confirm the e-mail address of the account first: open the link in the mail.',
+      reason: 'unverified',
+    }
   return {
     actor: { kind: 'user', accountId: account.id, name: account.name, namespaceId: account.namespaceId },
     tokenEpoch: account.tokenEpoch,

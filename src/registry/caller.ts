@@ -1,11 +1,18 @@
+import { holdsRepositoryRole, holdsTeamRole } from '../accounts/roles.ts'
+import { noStanding, type Standing, standingOf } from '../accounts/standing.ts'
 import type { Actor } from '../audit/audit.ts'
 import type { Claims } from '../auth/tokens.ts'
+import type { Identity } from '../identity/identity.ts'
+import type { Caps } from '../oauth/scopes.ts'
 import { parseRepositoryPath, type RepositoryPath } from '../oci/name.ts'
 import { refuse } from '../platform/errors.ts'
 import type { RegistryServices } from './services.ts'
 
-/** What a credential may be used for at most; what its owner may do now is asked separately, every time. */
-export type Ceiling = 'everything' | ReadonlyMap<string, ReadonlySet<string>>
+/**
+ * What a credential may be used for at most; what its owner may do now is asked separately, every time. A token of ours
+ * lists repositories and actions; an OAuth token of the REST API has scopes that reach so far into all of them.
+ */
+export type Ceiling = 'everything' | ReadonlyMap<string, ReadonlySet<string>> | Caps
 
 /** Who makes a request. */
 export interface Caller {
@@ -18,6 +25,8 @@ export interface Caller {
   readonly ceiling: Ceiling
   /** False when the request carried no credential at all. */
   readonly presented: boolean
+  readonly standing: Standing
+  readonly credential?: { readonly kind: 'oauth' | 'app'; readonly id: number }
 }
 
 const anonymousActor: Actor = { kind: 'anonymous', name: '(anonymous)' }
@@ -29,6 +38,7 @@ export const anonymous: Caller = {
   subject: 'anonymous',
   ceiling: 'everything',
   presented: false,
+  standing: noStanding,
 }
 
 /** Claims are one object as long as the token stays in the cache of verified tokens, and so is the caller they stand for. */
@@ -47,22 +57,28 @@ export async function identify(
   const scheme = header.slice(0, 7).toLowerCase()
   if (scheme === 'bearer ') return bearerCaller(services, header.slice(7).trim())
   if (scheme.startsWith('basic ')) {
-    const { actor, tokenEpoch } = await services.identities.authenticateBasic(header, address)
-    const { accountId } = actor
-    return {
-      actor,
-      accountId,
-      tokenEpoch,
-      subject: `${actor.kind}:${accountId}`,
-      ceiling: 'everything',
-      presented: true,
-    }
+    return callerFor(services, await services.identities.authenticateBasic(header, address))
   }
   throw refuse(
     'UNAUTHENTICATED',
     {},
     'The Authorization header must be Bearer with a token of this registry, or Basic.',
   )
+}
+
+/** Who has proved to be somebody, as a caller. */
+export function callerFor({ config }: RegistryServices, identity: Identity): Caller {
+  const { actor, tokenEpoch, credential, caps } = identity
+  return {
+    actor,
+    accountId: actor.accountId,
+    tokenEpoch,
+    subject: `${actor.kind}:${actor.accountId}`,
+    ceiling: caps ?? 'everything',
+    presented: true,
+    standing: actor.kind === 'user' ? standingOf(config.accounts, actor.name) : noStanding,
+    ...(credential !== undefined && { credential }),
+  }
 }
 
 async function bearerCaller(services: RegistryServices, token: string): Promise<Caller> {
@@ -90,13 +106,18 @@ function callerOf(services: RegistryServices, claims: Claims): Caller {
     ceiling.set(key, new Set([...(ceiling.get(key) ?? []), ...actions]))
   }
   const accountId = claims.uid
+  if (accountId === 0) return { ...anonymous, ceiling, presented: true }
+  const kind = claims.context.entity_kind === 'robot' ? 'robot' : 'user'
+  const { cr } = claims
   return {
-    actor: accountId === 0 ? anonymousActor : { kind: 'user', accountId, name: claims.sub },
+    actor: { kind, accountId, name: claims.sub, ...(cr !== undefined && { credential: cr.log }) },
     accountId,
     tokenEpoch: claims.ep,
-    subject: accountId === 0 ? 'anonymous' : `user:${accountId}`,
+    subject: `${kind}:${accountId}`,
     ceiling,
     presented: true,
+    standing: kind === 'user' ? standingOf(services.config.accounts, claims.sub) : noStanding,
+    ...(cr !== undefined && { credential: { kind: cr.kind, id: cr.id } }),
   }
 }
 
@@ -114,8 +135,31 @@ export function scopePath({ config, hostname }: RegistryServices, name: string):
 /** Whether the ceiling covers an action on a repository. `*` covers all, `push` covers `pull`, a delete is a push. */
 export function covers(ceiling: Ceiling, path: string, action: 'pull' | 'push' | 'delete'): boolean {
   if (ceiling === 'everything') return true
+  if (!isList(ceiling)) return holdsRepositoryRole(ceiling.repository, action === 'pull' ? 'read' : 'write')
   const actions = ceiling.get(path)
   if (actions === undefined) return false
   if (actions.has('*') || actions.has('push')) return true
   return actions.has(action)
+}
+
+/** The same for a push that makes the repository. */
+export function coversCreation(ceiling: Ceiling, path: string): boolean {
+  return ceiling === 'everything' || isList(ceiling)
+    ? covers(ceiling, path, 'push')
+    : holdsTeamRole(ceiling.team, 'creator')
+}
+
+/** Whether a token of ours covers the catalog; other credentials do. */
+export function coversCatalog(ceiling: Ceiling): boolean {
+  return ceiling === 'everything' || !isList(ceiling) || ceiling.get('registry:catalog')?.has('*') === true
+}
+
+/** False for an OAuth token whose scopes speak of no repository. */
+export function reachesRepositories(ceiling: Ceiling): boolean {
+  return ceiling === 'everything' || isList(ceiling) || ceiling.repository !== null
+}
+
+/** True for the ceiling of one of our own tokens. */
+export function isList(ceiling: Ceiling): ceiling is ReadonlyMap<string, ReadonlySet<string>> {
+  return ceiling instanceof Map
 }

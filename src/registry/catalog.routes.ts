@@ -2,6 +2,7 @@ import { nextLink } from '../oci/link.ts'
 import { refuse } from '../platform/errors.ts'
 import { json } from '../platform/reply.ts'
 import { listCatalog } from '../repositories/listing.ts'
+import { coversCatalog, reachesRepositories } from './caller.ts'
 import { checkSubject } from './permit.ts'
 import { pageSizeParam, route, textParam } from './route.ts'
 
@@ -17,13 +18,13 @@ export const catalogRoute = route({
     const { publicCatalog, anonymousAccess } = config.accounts
     if (caller.accountId === 0 && !(publicCatalog && anonymousAccess)) throw refuse('UNAUTHENTICATED')
     await checkSubject(services, caller)
-    const { ceiling } = caller
-    if (ceiling !== 'everything' && !ceiling.get('registry:catalog')?.has('*')) throw refuse('INSUFFICIENT_SCOPE')
+    if (!coversCatalog(caller.ceiling)) throw refuse('INSUFFICIENT_SCOPE')
     const { n } = query
     if (n === 0) return json(200, { repositories: [] })
     const found = await db.read(listCatalog, {
-      accountId: caller.accountId,
+      accountId: reachesRepositories(caller.ceiling) ? caller.accountId : 0,
       withPublic: publicCatalog,
+      readsAll: reachesRepositories(caller.ceiling) && (caller.standing.readsAll || caller.standing.fullAccess),
       after: query.last ?? '',
       limit: n + 1,
     })

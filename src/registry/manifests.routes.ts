@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { identityKeys } from '../audit/audit.ts'
 import { findManifest, findTaggedManifest, type ManifestRow } from '../manifests/manifests.ts'
 import { algorithmOf, type Digest, parseDigest } from '../oci/digest.ts'
 import { matchesEtag, parseEtags } from '../oci/etag.ts'
@@ -8,7 +9,7 @@ import { readBody } from '../platform/body.ts'
 import { refuse } from '../platform/errors.ts'
 import type { Exchange } from '../platform/exchange.ts'
 import { empty } from '../platform/reply.ts'
-import type { Repository } from '../repositories/repositories.ts'
+import { type Repository, splitPath } from '../repositories/repositories.ts'
 import { pushManifest } from '../tags/push.ts'
 import { deleteManifest, deleteTag, type Expected, findEndedTag } from '../tags/tags.ts'
 import { route, textListParam, type V2Request } from './route.ts'
@@ -94,9 +95,27 @@ function recordPull(services: RegistryServices, { repository, reference, row, ex
     actor: caller.actor,
     address: exchange.address,
     occurredMs: services.clock.nowMs(),
-    metadata: { repo: repository.path, digest: row.digest, ...(reference.kind === 'tag' && { tag: reference.tag }) },
+    metadata: {
+      ...repositoryKeys(repository.path),
+      'user-agent': userAgentOf(exchange),
+      ...(reference.kind === 'tag' && { tag: reference.tag }),
+      manifest_digest: row.digest,
+      mediaType: row.mediaType,
+      ...identityKeys(caller.actor),
+    },
   })
   return noted || !services.config.registry.strictPullLogging
+}
+
+function repositoryKeys(path: string): { repo: string; namespace: string } {
+  const { namespace, name } = splitPath(path)
+  return { repo: name, namespace }
+}
+
+const MAX_AGENT_CHARACTERS = 256
+
+function userAgentOf({ request }: Exchange): string {
+  return (request.headers['user-agent'] ?? '').slice(0, MAX_AGENT_CHARACTERS)
 }
 
 const MAX_TAGS_PER_PUSH = 100
@@ -122,6 +141,7 @@ export const putManifestRoute = route({
       repository: { id: repository.id, namespaceId: repository.namespaceId, path: repository.path },
       actor: caller.actor,
       address: exchange.address,
+      userAgent: userAgentOf(exchange),
       nowMs: clock.nowMs(),
       digest,
       content,
@@ -209,6 +229,7 @@ export const deleteManifestRoute = route({
       repository: { id, namespaceId, path },
       actor: caller.actor,
       address: exchange.address,
+      userAgent: userAgentOf(exchange),
       nowMs: clock.nowMs(),
     }
     const expected = expectedOf(exchange)

@@ -2,7 +2,7 @@ import type { Access, AccessQuery } from '../auth/access.ts'
 import { isCreatableName, whyNotCreatable } from '../oci/name.ts'
 import { type DomainError, refuse } from '../platform/errors.ts'
 import { splitPath } from '../repositories/repositories.ts'
-import { type Caller, covers } from './caller.ts'
+import { type Caller, covers, coversCreation } from './caller.ts'
 import type { AccessNeed } from './route.ts'
 import type { RegistryServices } from './services.ts'
 
@@ -37,7 +37,11 @@ export async function permit(
     // A token for something else must not find out by it which names its owner has.
     throw refuse(covers(caller.ceiling, path, action) ? 'NAME_UNKNOWN' : 'INSUFFICIENT_SCOPE')
   }
-  if (!covers(caller.ceiling, path, action)) throw refuse('INSUFFICIENT_SCOPE')
+  const covered =
+    access.repository === undefined && need === 'create'
+      ? coversCreation(caller.ceiling, path)
+      : covers(caller.ceiling, path, action)
+  if (!covered) throw refuse('INSUFFICIENT_SCOPE')
   if (action !== 'pull' && services.config.server.readOnly) throw refuse('READ_ONLY')
   return access
 }
@@ -60,7 +64,9 @@ export function revoked(): DomainError {
 
 export function accessQuery(caller: Caller, path: string): AccessQuery {
   const { namespace, name } = splitPath(path)
-  return { accountId: caller.accountId, tokenEpoch: caller.tokenEpoch, namespace, repository: name }
+  const { accountId, tokenEpoch, standing, credential } = caller
+  const query = { accountId, tokenEpoch, namespace, repository: name, standing }
+  return credential === undefined ? query : { ...query, credential }
 }
 
 function holdsRight(services: RegistryServices, access: Access, path: string, need: AccessNeed): boolean {

@@ -2,7 +2,7 @@ import type { AccessClaim } from '../auth/tokens.ts'
 import { readBody } from '../platform/body.ts'
 import { refuse } from '../platform/errors.ts'
 import { json, type Reply } from '../platform/reply.ts'
-import { type Caller, identify, scopePath } from './caller.ts'
+import { type Caller, callerFor, covers, coversCreation, isList, scopePath } from './caller.ts'
 import { accessQuery, mayCreate, revoked } from './permit.ts'
 import { route, textListParam, textParam } from './route.ts'
 import { parseScopes, type Scope } from './scopes.ts'
@@ -49,11 +49,16 @@ export const tokenFormRoute = route({
         { grant_type: (grant ?? '').slice(0, 40) },
         'Only grant_type=password is supported; ask with GET otherwise.',
       )
-    const basic = Buffer.from(`${form.get('username') ?? ''}:${form.get('password') ?? ''}`).toString('base64')
-    const who = caller.presented ? caller : await identify(services, `Basic ${basic}`, exchange.address)
+    const who = caller.presented ? caller : await signIn(services, form, exchange.address)
     return issue(services, who, form.get('service') ?? undefined, form.getAll('scope'))
   },
 })
+
+/** @throws DomainError UNAUTHENTICATED */
+async function signIn(services: RegistryServices, form: URLSearchParams, address: string): Promise<Caller> {
+  const basic = Buffer.from(`${form.get('username') ?? ''}:${form.get('password') ?? ''}`).toString('base64')
+  return callerFor(services, await services.identities.authenticateBasic(`Basic ${basic}`, address))
+}
 
 async function issue(
   services: RegistryServices,
@@ -63,7 +68,7 @@ async function issue(
 ): Promise<Reply> {
   const { accounts } = services.config
   if (!caller.presented && !accounts.anonymousAccess) throw refuse('UNAUTHENTICATED')
-  if (caller.ceiling !== 'everything')
+  if (isList(caller.ceiling))
     throw refuse('UNAUTHENTICATED', {}, 'A token cannot be exchanged for another one. Send user name and password.')
   const hostname = services.hostname()
   if (service !== undefined && service !== hostname) {
@@ -81,6 +86,7 @@ async function issue(
     accountId: caller.accountId,
     tokenEpoch: caller.tokenEpoch,
     access,
+    credential: caller.credential,
   })
   const answer = { token, access_token: token, expires_in: expiresInSeconds, issued_at: issuedAtIso }
   return json(200, answer, { 'Cache-Control': 'no-store' })
@@ -94,11 +100,12 @@ async function grantedActions(services: RegistryServices, caller: Caller, scope:
   if (path === undefined) return []
   const access = await services.access.get(accessQuery(caller, path))
   if (!access.subjectValid) throw revoked()
-  const creates = access.repository === undefined && mayCreate(services, access, path)
+  const { ceiling } = caller
+  const creates = access.repository === undefined && mayCreate(services, access, path) && coversCreation(ceiling, path)
   const held = {
-    pull: access.rights.pull || creates,
-    push: access.rights.push || creates,
-    all: (access.rights.admin && access.rights.push) || creates,
+    pull: (access.rights.pull && covers(ceiling, path, 'pull')) || creates,
+    push: (access.rights.push && covers(ceiling, path, 'push')) || creates,
+    all: (access.rights.admin && access.rights.push && ceiling === 'everything') || creates,
   }
   const granted = new Set<string>()
   for (const action of scope.actions) {

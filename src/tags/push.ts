@@ -4,7 +4,7 @@ import { type AcceptManifest, acceptManifest } from '../manifests/manifests.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { TagName } from '../oci/reference.ts'
 import { holdForWrite } from '../repositories/repositories.ts'
-import { type Expected, moveTag, type TagWrite } from './tags.ts'
+import { type Expected, imageKeys, moveTag, type TagWrite } from './tags.ts'
 
 export interface PushManifest extends TagWrite {
   readonly digest: Digest
@@ -64,6 +64,11 @@ async function recordPush(tx: Tx, input: PushManifest, tag: TagName | undefined)
     actor: input.actor,
     address: input.address,
     occurredMs: input.nowMs,
-    metadata: { repo: repository.path, digest: input.digest, ...(tag !== undefined && { tag }) },
+    metadata: {
+      ...imageKeys(input),
+      ...(tag !== undefined && { tag }),
+      manifest_digest: input.digest,
+      mediaType: input.manifest.mediaType,
+    },
   })
 }

@@ -1,10 +1,10 @@
-import { type Actor, recordEvent } from '../audit/audit.ts'
+import { type Actor, identityKeys, type Metadata, recordEvent } from '../audit/audit.ts'
 import type { Tx } from '../db/db.ts'
 import { getManifestForTag, listLiveParents, lockForDelete, lockIfServed, markDeleted } from '../manifests/manifests.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { TagName } from '../oci/reference.ts'
 import { refuse } from '../platform/errors.ts'
-import { holdForWrite } from '../repositories/repositories.ts'
+import { holdForWrite, splitPath } from '../repositories/repositories.ts'
 import {
   closeTag,
   insertTag,
@@ -22,6 +22,8 @@ export interface TagWrite {
   readonly repository: { readonly id: number; readonly namespaceId: number; readonly path: string }
   readonly actor: Actor
   readonly address: string
+  /** Of a client of the registry protocol. */
+  readonly userAgent?: string
   readonly nowMs: number
 }
 
@@ -151,7 +153,7 @@ export async function deleteManifest(tx: Tx, input: TagWrite & { digest: Digest;
     actor: input.actor,
     address: input.address,
     occurredMs: nowMs,
-    metadata: { repo: repository.path, digest: input.digest },
+    metadata: { ...imageKeys(input), manifest_digest: input.digest },
   })
 }
 
@@ -163,6 +165,17 @@ async function stopServingIfUnnamed(tx: Tx, repositoryId: number, manifestId: nu
   await markDeleted(tx, { id: manifestId, nowMs, reviewMs: nowMs })
 }
 
+/** What every entry about an image says of where it happened and who did it. */
+export function imageKeys({ repository, actor, userAgent }: TagWrite): Metadata {
+  const { namespace, name } = splitPath(repository.path)
+  return {
+    repo: name,
+    namespace,
+    ...(userAgent !== undefined && { 'user-agent': userAgent }),
+    ...identityKeys(actor),
+  }
+}
+
 async function recordDeletion(tx: Tx, input: TagWrite, tag: string, digest: string): Promise<void> {
   const { repository } = input
   await recordEvent(tx, {
@@ -172,7 +185,7 @@ async function recordDeletion(tx: Tx, input: TagWrite, tag: string, digest: stri
     actor: input.actor,
     address: input.address,
     occurredMs: input.nowMs,
-    metadata: { repo: repository.path, tag, digest },
+    metadata: { ...imageKeys(input), tag, digest, manifest_digest: digest },
   })
 }
 
