@@ -1,6 +1,8 @@
 import * as accounts from './accounts/accounts.ts'
 import * as appTokens from './accounts/app-tokens.ts'
 import * as epochs from './accounts/epochs.ts'
+import * as profile from './accounts/profile.ts'
+import * as removal from './accounts/removal.ts'
 import * as robots from './accounts/robots.ts'
 import * as audit from './audit/audit.ts'
 import * as access from './auth/access.ts'
@@ -12,6 +14,8 @@ import * as fsckManifests from './fsck/manifests.ts'
 import * as fsckRows from './fsck/rows.ts'
 import * as gc from './gc/gc.ts'
 import * as backoff from './identity/backoff.ts'
+import * as emailCodes from './identity/email-codes.ts'
+import * as ownPassword from './identity/own-password.ts'
 import * as sessions from './identity/sessions.ts'
 import * as setup from './identity/setup.ts'
 import * as signIns from './identity/sign-in.ts'
@@ -21,6 +25,7 @@ import * as manifests from './manifests/manifests.ts'
 import * as notices from './notices/notices.ts'
 import * as oauthTokens from './oauth/tokens.ts'
 import * as objects from './objects/objects.ts'
+import * as conversion from './organizations/conversion.ts'
 import * as defaultPermissions from './organizations/default-permissions.ts'
 import * as namespaceDeletion from './organizations/deletion.ts'
 import * as invites from './organizations/invites.ts'
@@ -48,7 +53,9 @@ export const modules = {
   audit,
   backoff,
   blobs,
+  conversion,
   defaultPermissions,
+  emailCodes,
   epochs,
   fsckEvents,
   fsckManifests,
@@ -68,8 +75,11 @@ export const modules = {
   objects,
   organizations,
   outbox,
+  ownPassword,
+  profile,
   push,
   referrers,
+  removal,
   repositories,
   repositoryChanges,
   repositoryDetails,

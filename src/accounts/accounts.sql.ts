@@ -28,15 +28,16 @@ export interface NewUser {
   readonly emailKey: string | null
   readonly passwordHash: string | null
   readonly enabled: boolean
+  readonly verified: boolean
   readonly nowMs: number
 }
 
 /** Undefined when the name or the e-mail address is taken. */
 export function insertUser(tx: Tx, row: NewUser): Promise<{ id: number } | undefined> {
   return tx.first(sql`
-    insert into account (kind, name, namespace_id, email, email_key, password_hash, enabled, token_epoch, created_ms)
+    insert into account (kind, name, namespace_id, email, email_key, password_hash, enabled, verified, token_epoch, created_ms)
     values ('user', ${row.name}, ${row.namespaceId}, ${row.email}, ${row.emailKey}, ${row.passwordHash},
-            ${row.enabled ? 1 : 0}, 1, ${row.nowMs})
+            ${row.enabled ? 1 : 0}, ${row.verified ? 1 : 0}, 1, ${row.nowMs})
     on conflict do nothing
     returning id`)
 }
@@ -44,16 +45,18 @@ export function insertUser(tx: Tx, row: NewUser): Promise<{ id: number } | undef
 /** By the name as it is stored; folding is the caller's. */
 export function selectAccountByName(tx: Tx, name: string): Promise<AccountRow | undefined> {
   return tx.first(sql`
-    select ${accountColumns} from account where name = ${name}`)
+    select ${accountColumns} from account a join namespace n on n.id = a.namespace_id and n.state <> 'deleted'
+     where a.name = ${name}`)
 }
 
 export function selectAccountByEmailKey(tx: Tx, emailKey: string): Promise<AccountRow | undefined> {
   return tx.first(sql`
-    select ${accountColumns} from account where email_key = ${emailKey}`)
+    select ${accountColumns} from account a join namespace n on n.id = a.namespace_id and n.state <> 'deleted'
+     where a.email_key = ${emailKey}`)
 }
 
-const accountColumns = sql`id, name, kind, namespace_id as "namespaceId", email, password_hash as "passwordHash", enabled,
-           verified, token_epoch as "tokenEpoch"`
+const accountColumns = sql`a.id, a.name, a.kind, a.namespace_id as "namespaceId", a.email,
+           a.password_hash as "passwordHash", a.enabled, a.verified, a.token_epoch as "tokenEpoch"`
 
 /** Raises the epoch as well. Undefined when there is no such user. */
 export function updatePassword(
@@ -71,9 +74,11 @@ export function updatePassword(
 export function lockAccount(
   tx: Tx,
   accountId: number,
-): Promise<{ name: string; namespaceId: number; enabled: number; tokenEpoch: number } | undefined> {
+): Promise<
+  { name: string; kind: 'user' | 'robot'; namespaceId: number; enabled: number; tokenEpoch: number } | undefined
+> {
   return tx.first(sql`
-    select name, namespace_id as "namespaceId", enabled, token_epoch as "tokenEpoch"
+    select name, kind, namespace_id as "namespaceId", enabled, token_epoch as "tokenEpoch"
       from account where id = ${accountId} ${tx.dialect.forUpdate()}`)
 }
 
@@ -89,4 +94,10 @@ export function selectUserCount(tx: Tx): Promise<{ users: number } | undefined> 
 
 export function selectAnyAccount(tx: Tx): Promise<{ id: number } | undefined> {
   return tx.first(sql`select id from account limit 1`)
+}
+
+/** Shuts an active namespace, or opens a shut one; one that is deleted stays so. */
+export async function updateNamespaceShut(tx: Tx, namespaceId: number, shut: boolean): Promise<void> {
+  const [from, to] = shut ? ['active', 'disabled'] : ['disabled', 'active']
+  await tx.run(sql`update namespace set state = ${to} where id = ${namespaceId} and state = ${from}`)
 }

@@ -11,6 +11,7 @@ import {
   selectAnyAccount,
   selectUserCount,
   updateEnabled,
+  updateNamespaceShut,
   updatePassword,
 } from './accounts.sql.ts'
 import { bumpRights } from './epochs.ts'
@@ -37,7 +38,11 @@ export interface CreateUser {
   /** From `hashPassword`; null for an account that nobody can sign in to with a password. */
   readonly passwordHash: string | null
   readonly enabled: boolean
+  /** False: the e-mail address has to be confirmed before anybody can sign in. */
+  readonly verified?: boolean
   readonly nowMs: number
+  /** Name of the superuser who makes it. */
+  readonly superuser?: string
   /** Absent: the new user has made the account. */
   readonly actor?: Actor
   readonly address: string
@@ -73,6 +78,7 @@ export async function createUser(tx: Tx, input: CreateUser): Promise<CreatedUser
     emailKey: email?.key ?? null,
     passwordHash: input.passwordHash,
     enabled: input.enabled,
+    verified: input.verified ?? true,
     nowMs: input.nowMs,
   })
   // The name was free a moment ago and is held by the namespace now, so it can only be the e-mail address.
@@ -84,7 +90,11 @@ export async function createUser(tx: Tx, input: CreateUser): Promise<CreatedUser
     actor: input.actor ?? { kind: 'user', accountId: account.id, name },
     address: input.address,
     occurredMs: input.nowMs,
-    metadata: { username: name, email: email?.address ?? null },
+    metadata: {
+      username: name,
+      email: email?.address ?? null,
+      ...(input.superuser !== undefined && { superuser: input.superuser }),
+    },
   })
   return { accountId: account.id, namespaceId: namespace.id, name, email: email?.address ?? null, tokenEpoch: 1 }
 }
@@ -116,25 +126,33 @@ export interface ChangeAccount {
  * Replaces the password and ends every token that was issued before. Returns the new token epoch.
  * @throws DomainError NOT_FOUND: there is no such user.
  */
-export async function setPassword(tx: Tx, input: ChangeAccount & { passwordHash: string | null }): Promise<number> {
+export async function setPassword(
+  tx: Tx,
+  input: ChangeAccount & { passwordHash: string | null; own?: boolean; superuser?: string },
+): Promise<number> {
   const changed = await updatePassword(tx, input.accountId, input.passwordHash)
   if (changed === undefined) throw noSuchUser(input.accountId)
-  await finishChange(tx, input, changed, 'user_change_password')
+  await finishChange(tx, input, changed, input.own === true ? 'account_change_password' : 'user_change_password')
   return changed.tokenEpoch
 }
 
 /**
- * Lets an account in or shuts it out; either ends every token that was issued before.
+ * Lets an account in or shuts it out; either ends every token that was issued before. A user's namespace is shut with
+ * them: nobody reads or writes in it.
  * @throws DomainError NOT_FOUND: there is no such account.
  */
 export async function setEnabled(
   tx: Tx,
-  input: ChangeAccount & { enabled: boolean },
+  input: ChangeAccount & { enabled: boolean; superuser?: string },
 ): Promise<'changed' | 'unchanged'> {
   const account = await lockAccount(tx, input.accountId)
   if (account === undefined) throw noSuchUser(input.accountId)
   if ((account.enabled === 1) === input.enabled) return 'unchanged'
   await updateEnabled(tx, input.accountId, input.enabled)
+  if (account.kind === 'user') {
+    await updateNamespaceShut(tx, account.namespaceId, !input.enabled)
+    await bumpRights(tx, { scope: `n:${account.namespaceId}`, nowMs: input.nowMs })
+  }
   await finishChange(tx, input, account, input.enabled ? 'user_enable' : 'user_disable')
   return 'changed'
 }
@@ -151,9 +169,9 @@ export async function hasAccounts(tx: Tx): Promise<boolean> {
 
 async function finishChange(
   tx: Tx,
-  input: ChangeAccount,
+  input: ChangeAccount & { readonly superuser?: string },
   account: { readonly name: string; readonly namespaceId: number },
-  kind: 'user_change_password' | 'user_enable' | 'user_disable',
+  kind: 'user_change_password' | 'account_change_password' | 'user_enable' | 'user_disable',
 ): Promise<void> {
   await bumpRights(tx, { scope: `s:${input.accountId}`, nowMs: input.nowMs })
   await recordEvent(tx, {
@@ -162,7 +180,7 @@ async function finishChange(
     actor: input.actor,
     address: input.address,
     occurredMs: input.nowMs,
-    metadata: { username: account.name },
+    metadata: { username: account.name, ...(input.superuser !== undefined && { superuser: input.superuser }) },
   })
 }
 

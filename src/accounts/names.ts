@@ -58,7 +58,7 @@ export interface Email {
  */
 export function parseEmail(text: string): Email {
   const address = text.trim()
-  if (address.length > MAX_EMAIL_CHARACTERS || !/^[^\s@\p{C}]+@[^\s@\p{C}]+$/u.test(address)) {
+  if (address.length > MAX_EMAIL_CHARACTERS || !/^[^\s@\p{C}]+@[^\s@.\p{C}]+(?:\.[^\s@.\p{C}]+)+$/u.test(address)) {
     const sentence = `An e-mail address looks like name@example.com and has at most ${MAX_EMAIL_CHARACTERS} characters.`
     throw refuse('ACCOUNT_INVALID', { field: 'email' }, sentence)
   }

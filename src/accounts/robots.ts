@@ -38,13 +38,14 @@ export function hashSecretText(secret: string): string {
   return hash('sha256', secret, 'base64url')
 }
 
-/** What a sealed secret of a robot account is bound to. */
-export function robotSealContext(name: string): string {
-  return `robot ${name}`
+/** What a sealed secret of a robot account is bound to. Not its full name: that changes when its owner is renamed. */
+export function robotSealContext(namespaceId: number, shortName: string): string {
+  return `robot ${namespaceId}+${shortName}`
 }
 
 export interface Robot {
   readonly id: number
+  readonly namespaceId: number
   /** `owner+short`. */
   readonly name: string
   readonly description: string
@@ -186,11 +187,12 @@ function noSuchRobot({ owner, shortName }: { owner: string; shortName: string })
 }
 
 function toRobot(row: RobotRow): Robot {
-  const { id, name, secretSealed, createdMs, lastAccessedMs } = row
+  const { id, namespaceId, name, secretSealed, createdMs, lastAccessedMs } = row
   const metadata: unknown = row.metadata === null ? null : JSON.parse(row.metadata)
   const isObject = typeof metadata === 'object' && metadata !== null
   return {
     id,
+    namespaceId,
     name,
     description: row.description ?? '',
     metadata: isObject ? (metadata as Record<string, unknown>) : null,

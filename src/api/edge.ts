@@ -1,3 +1,4 @@
+import { PasswordCipher } from '../identity/encrypted-password.ts'
 import { DomainError } from '../platform/errors.ts'
 import type { Exchange } from '../platform/exchange.ts'
 import type { HttpServer } from '../platform/http.ts'
@@ -10,6 +11,7 @@ import { homeRoute } from './home.routes.ts'
 import { initializeUserRoute } from './initialize.routes.ts'
 import { signingKeysRoute } from './keys.routes.ts'
 import { PageTokens } from './page-token.ts'
+import { limitSetup } from './request.ts'
 import { RestCallers } from './rest-caller.ts'
 import type { RestContext } from './rest-context.ts'
 import { restErrorReply } from './rest-errors.ts'
@@ -60,16 +62,23 @@ export function mountApi(options: {
   }
   mountRest({
     http,
-    context: {
-      services,
-      callers: new RestCallers(services),
-      pages: new PageTokens(services.secretKey.reveal()),
-      observe,
-    },
+    context: restContext(services, context, observe),
     routes: restRoutes,
     serve: (exchange, route, handle, common) => serveRestReply(services, exchange, route, handle, common),
     unknown: (exchange) => answerUnknownPath(services, exchange),
   })
+}
+
+function restContext(services: ApiServices, context: ApiContext, observe: RestContext['observe']): RestContext {
+  const secretKey = services.secretKey.reveal()
+  return {
+    services,
+    callers: new RestCallers(services),
+    pages: new PageTokens(secretKey),
+    passwords: new PasswordCipher(secretKey),
+    limitNewAccounts: (address) => limitSetup(context, { address }),
+    observe,
+  }
 }
 
 /** Rewrites a raw URL of the REST API so that its router knows it. */

@@ -23,7 +23,7 @@ export async function readSmallBody(services: ApiServices, { request, response }
  * Counts an attempt at becoming the first user.
  * @throws DomainError TOO_MANY_REQUESTS after ten from one address within a minute.
  */
-export function limitSetup({ services, setupLimiter }: ApiContext, { address }: Exchange): void {
+export function limitSetup({ services, setupLimiter }: ApiContext, { address }: Pick<Exchange, 'address'>): void {
   if (!services.config.rateLimits.enabled) return
   const waitMs = setupLimiter.take(address)
   if (waitMs === 0) return

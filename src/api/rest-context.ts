@@ -1,3 +1,4 @@
+import type { PasswordCipher } from '../identity/encrypted-password.ts'
 import type { Reply } from '../platform/reply.ts'
 import type { PageTokens } from './page-token.ts'
 import type { RestCallers } from './rest-caller.ts'
@@ -9,6 +10,9 @@ export interface RestContext {
   readonly services: ApiServices
   readonly callers: RestCallers
   readonly pages: PageTokens
+  readonly passwords: PasswordCipher
+  /** Counts what somebody could do in masses without signing in. @throws DomainError TOO_MANY_REQUESTS */
+  readonly limitNewAccounts: (address: string) => void
   /** Sees each answer before it is sent: tests compare it with what the route declares. */
   readonly observe?: ((route: AnyRestRoute, reply: Reply) => void) | undefined
 }

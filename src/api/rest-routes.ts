@@ -1,7 +1,9 @@
 import { appTokenRoutes } from './app-token.routes.ts'
 import { documentRoutes } from './document.routes.ts'
 import { errorRoutes } from './error.routes.ts'
+import { loginRoutes } from './login.routes.ts'
 import { memberRoutes } from './member.routes.ts'
+import { notificationRoutes } from './notification.routes.ts'
 import { organizationRoutes } from './organization.routes.ts'
 import { permissionRoutes } from './permission.routes.ts'
 import { prototypeRoutes } from './prototype.routes.ts'
@@ -12,10 +14,14 @@ import { sessionRoutes } from './session.routes.ts'
 import { starRoutes } from './star.routes.ts'
 import { teamRoutes } from './team.routes.ts'
 import { teamInviteRoutes } from './team-invite.routes.ts'
+import { userRoutes } from './user.routes.ts'
 
 /** Every route of the REST API: what there is, is here. */
 export const restRoutes: readonly AnyRestRoute[] = [
   ...sessionRoutes,
+  ...userRoutes,
+  ...loginRoutes,
+  ...notificationRoutes,
   ...organizationRoutes,
   ...memberRoutes,
   ...teamRoutes,

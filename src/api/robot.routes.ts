@@ -65,15 +65,23 @@ export const ROBOT_SEAL = 'robot tokens'
 export function robotToken({ databaseSecretKey }: ApiServices, robot: Robot): string {
   const sealed = robot.secretSealed
   const seal = new Seal(databaseSecretKey.reveal(), ROBOT_SEAL)
-  const opened = sealed === null ? undefined : seal.open(sealed, robotSealContext(robot.name))
+  const opened =
+    sealed === null ? undefined : seal.open(sealed, robotSealContext(robot.namespaceId, shortNameOf(robot.name)))
   if (opened === undefined) throw new Error(`The token of ${robot.name} was sealed under another DATABASE_SECRET_KEY`)
   return Buffer.from(opened).toString('utf8')
 }
 
-function newToken({ databaseSecretKey }: ApiServices, name: string) {
+function shortNameOf(name: string): string {
+  return name.slice(name.indexOf('+') + 1)
+}
+
+function newToken({ databaseSecretKey }: ApiServices, namespaceId: number, shortName: string) {
   const secret = newSecretText()
   const seal = new Seal(databaseSecretKey.reveal(), ROBOT_SEAL)
-  return { secretHash: hashSecretText(secret), secretSealed: seal.close(Buffer.from(secret), robotSealContext(name)) }
+  return {
+    secretHash: hashSecretText(secret),
+    secretSealed: seal.close(Buffer.from(secret), robotSealContext(namespaceId, shortName)),
+  }
 }
 
 function robotView(services: ApiServices, robot: Robot, show: { readonly token: boolean }) {
@@ -199,7 +207,7 @@ function routesAt(place: Place): AnyRestRoute[] {
         shortName,
         description: body.description ?? '',
         metadata: JSON.stringify(body.unstructured_metadata ?? {}),
-        ...newToken(services, `${ownerName}+${shortName}`),
+        ...newToken(services, namespaceId, shortName),
         doing: request.doing,
       })
       const view = robotView(services, robot, { token: true })
@@ -257,7 +265,7 @@ function routesAt(place: Place): AnyRestRoute[] {
     answers: { 200: { describe: 'It, with the new token', schema: RobotView } },
     async handle({ services }, request) {
       const robotName = robotIn(request)
-      const token = newToken(services, `${robotName.owner}+${robotName.shortName}`)
+      const token = newToken(services, robotName.namespaceId, robotName.shortName)
       const robot = await services.db.transaction(regenerateRobot, { ...robotName, ...token, doing: request.doing })
       return answer(200, robotView(services, robot, { token: true }))
     },

@@ -1,0 +1,20 @@
+import { setPassword } from '../accounts/accounts.ts'
+import type { Doing } from '../audit/audit.ts'
+import type { Tx } from '../db/db.ts'
+import { type OpenSession, openSession } from './sessions.ts'
+
+export interface ChangeOwnPassword {
+  readonly accountId: number
+  readonly passwordHash: string
+  /** The browser that asks stays signed in, in a new session; every other one is signed out. */
+  readonly session?: OpenSession
+  readonly doing: Doing
+}
+
+/** Gives a user the password that they have chosen. @throws DomainError NOT_FOUND: there is no such user. */
+export async function changeOwnPassword(tx: Tx, input: ChangeOwnPassword): Promise<void> {
+  const { accountId, passwordHash, doing } = input
+  const { actor, address, nowMs } = doing
+  await setPassword(tx, { accountId, passwordHash, own: true, actor, address, nowMs })
+  if (input.session !== undefined) await openSession(tx, input.session)
+}
