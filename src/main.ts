@@ -169,7 +169,7 @@ export async function startServer(config: Config, overrides: Overrides = {}): Pr
   if (db.exclusive) {
     const control = await openControlSocket({
       path: controlSocketPath(config.dataDir),
-      handlers: controlHandlers({ db, clock, hostname: () => hostname }),
+      handlers: controlHandlers({ db, clock, config, hostname: () => hostname }),
       log,
     })
     opened.defer(() => control.close())

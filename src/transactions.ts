@@ -6,8 +6,10 @@ import * as removal from './accounts/removal.ts'
 import * as robots from './accounts/robots.ts'
 import * as audit from './audit/audit.ts'
 import * as access from './auth/access.ts'
+import * as explanation from './auth/explanation.ts'
 import * as keys from './auth/keys.ts'
 import * as blobs from './blobs/blobs.ts'
+import * as registrySize from './blobs/registry-size.ts'
 import * as uploads from './blobs/uploads.ts'
 import * as fsckEvents from './fsck/events.ts'
 import * as fsckManifests from './fsck/manifests.ts'
@@ -22,7 +24,10 @@ import * as signIns from './identity/sign-in.ts'
 import * as jobs from './jobs/jobs.ts'
 import * as mail from './mail/mail.ts'
 import * as manifests from './manifests/manifests.ts'
+import * as messages from './messages/messages.ts'
 import * as notices from './notices/notices.ts'
+import * as applications from './oauth/applications.ts'
+import * as assignments from './oauth/assignments.ts'
 import * as oauthTokens from './oauth/tokens.ts'
 import * as objects from './objects/objects.ts'
 import * as conversion from './organizations/conversion.ts'
@@ -31,6 +36,7 @@ import * as namespaceDeletion from './organizations/deletion.ts'
 import * as invites from './organizations/invites.ts'
 import * as members from './organizations/members.ts'
 import * as organizations from './organizations/organizations.ts'
+import * as ownership from './organizations/ownership.ts'
 import * as teams from './organizations/teams.ts'
 import * as outbox from './outbox/outbox.ts'
 import * as referrers from './referrers/referrers.ts'
@@ -39,6 +45,9 @@ import * as repositoryDetails from './repositories/details.ts'
 import * as grants from './repositories/grants.ts'
 import * as listing from './repositories/listing.ts'
 import * as repositories from './repositories/repositories.ts'
+import * as repositorySearch from './repositories/search.ts'
+import * as stars from './repositories/stars.ts'
+import * as serviceKeys from './service-keys/service-keys.ts'
 import * as push from './tags/push.ts'
 import * as tags from './tags/tags.ts'
 
@@ -49,7 +58,9 @@ import * as tags from './tags/tags.ts'
 export const modules = {
   access,
   accounts,
+  applications,
   appTokens,
+  assignments,
   audit,
   backoff,
   blobs,
@@ -57,6 +68,7 @@ export const modules = {
   defaultPermissions,
   emailCodes,
   epochs,
+  explanation,
   fsckEvents,
   fsckManifests,
   fsckRows,
@@ -69,24 +81,30 @@ export const modules = {
   mail,
   manifests,
   members,
+  messages,
   namespaceDeletion,
   notices,
   oauthTokens,
   objects,
   organizations,
   outbox,
+  ownership,
   ownPassword,
   profile,
   push,
   referrers,
+  registrySize,
   removal,
   repositories,
   repositoryChanges,
   repositoryDetails,
+  repositorySearch,
   robots,
+  serviceKeys,
   sessions,
   setup,
   signIns,
+  stars,
   tags,
   teams,
   uploads,

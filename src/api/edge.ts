@@ -10,6 +10,7 @@ import { HealthChecks } from './health.ts'
 import { homeRoute } from './home.routes.ts'
 import { initializeUserRoute } from './initialize.routes.ts'
 import { signingKeysRoute } from './keys.routes.ts'
+import { localAppScriptRoute } from './local-app-script.ts'
 import { PageTokens } from './page-token.ts'
 import { limitSetup } from './request.ts'
 import { RestCallers } from './rest-caller.ts'
@@ -33,6 +34,7 @@ export const apiRoutes: readonly ApiRoute[] = [
   initializeUserRoute,
   ...healthRoutes,
   signingKeysRoute,
+  localAppScriptRoute,
 ]
 
 /** Ten attempts at once and ten per minute: enough for a person who mistypes, useless for guessing. */

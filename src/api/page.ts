@@ -2,9 +2,17 @@ import type { Headers, Reply } from '../platform/reply.ts'
 import { type Html, html } from './html.ts'
 import { stylesheetPath } from './stylesheet.ts'
 
-/** Nothing but our own stylesheet and our own forms: a page that somebody could inject into would still run nothing. */
-const contentSecurityPolicy =
-  "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+/**
+ * Nothing but our own stylesheet and our own forms: a page that somebody could inject into would still run nothing.
+ * `formTargets`: origins that the answer to a form may send the browser to. `scripts`: files of ours may run.
+ */
+export function contentSecurityPolicy(
+  options: { readonly formTargets?: readonly string[]; readonly scripts?: boolean } = {},
+): string {
+  const forms = ["'self'", ...(options.formTargets ?? [])].join(' ')
+  const scripts = options.scripts ? "; script-src 'self'" : ''
+  return `default-src 'none'; style-src 'self'${scripts}; form-action ${forms}; frame-ancestors 'none'; base-uri 'none'`
+}
 
 export interface Page {
   readonly title: string
@@ -36,7 +44,7 @@ ${body}
     headers: {
       'Content-Type': 'text/html; charset=utf-8',
       'Content-Length': Buffer.byteLength(text),
-      'Content-Security-Policy': contentSecurityPolicy,
+      'Content-Security-Policy': contentSecurityPolicy(),
       'Referrer-Policy': 'no-referrer',
       'Cache-Control': 'no-store',
       ...headers,

@@ -6,40 +6,18 @@ import { refuse } from '../platform/errors.ts'
 import { empty, json } from '../platform/reply.ts'
 import { deleteRepository, describeRepository, setState, setVisibility } from '../repositories/changes.ts'
 import { findDetail, type TagSummary } from '../repositories/details.ts'
-import { decorate, type Listed, listStarred, listVisible, listVisibleIn } from '../repositories/listing.ts'
 import { putRepository, splitPath } from '../repositories/repositories.ts'
 import { tagExpirationSeconds } from './namespace-settings.ts'
-import { dayDate, mailDate, unixSeconds } from './quay-dates.ts'
-import type { RestCaller } from './rest-caller.ts'
-import type { RestContext } from './rest-context.ts'
+import { dayDate, mailDate } from './quay-dates.ts'
+import { RepositoryState } from './repository-list.routes.ts'
 import { answer, refusalFor, resolve } from './rest-edge.ts'
-import { messageRefusal, problem, RestRefusal } from './rest-errors.ts'
-import { flag, text } from './rest-query.ts'
+import { problem, RestRefusal } from './rest-errors.ts'
+import { flag } from './rest-query.ts'
 import { restRoute } from './rest-route.ts'
 import type { ApiServices } from './services.ts'
 
-const PAGE = 100
-/** As in Quay, whose list of starred ones has no second page here. */
-const STARRED_PAGE = 99
-
-const State = Type.Union([Type.Literal('NORMAL'), Type.Literal('READ_ONLY'), Type.Literal('MIRROR')])
 const Visibility = Type.Union([Type.Literal('public'), Type.Literal('private')])
 const Success = Type.Object({ success: Type.Boolean() })
-
-const RepoListItem = Type.Object(
-  {
-    namespace: Type.String(),
-    name: Type.String(),
-    description: Type.String(),
-    is_public: Type.Boolean(),
-    kind: Type.Literal('image'),
-    state: State,
-    last_modified: Type.Optional(Type.Union([Type.Integer(), Type.Null()])),
-    popularity: Type.Optional(Type.Number()),
-    is_starred: Type.Optional(Type.Boolean()),
-  },
-  { $id: 'RepoListItem' },
-)
 
 const RepoTag = Type.Object(
   {
@@ -65,7 +43,7 @@ const RepoDetail = Type.Object(
     trust_enabled: Type.Boolean(),
     tag_expiration_s: Type.Integer(),
     is_free_account: Type.Boolean(),
-    state: State,
+    state: RepositoryState,
     tags: Type.Optional(Type.Record(Type.String(), RepoTag)),
     can_write: Type.Boolean(),
     can_admin: Type.Boolean(),
@@ -102,6 +80,8 @@ const createRepo = restRoute({
   async handle(context, { caller, body, doing }) {
     const { services } = context
     const namespace = body.namespace || caller.name
+    // It would become a part of the name.
+    if (namespace.includes('/')) throw refuse('DENIED')
     const access = await resolve(context, caller, `${namespace}/`)
     const mayCreate = holdsTeamRole(capTeamRole(access.namespaceRole, caller.caps.team), 'creator')
     if (!mayCreate || (caller.standing.restricted && access.namespace?.id === caller.namespaceId))
@@ -131,103 +111,6 @@ function refuseKind(kind: string | null | undefined): void {
       ? 'Application repositories are gone: charts and other OCI artifacts go into ordinary repositories.'
       : 'The kind of a repository is image.'
   throw problem('invalid_request', why)
-}
-
-/** GET /api/v1/repository. Of a namespace, of everybody's public ones, or of what the caller has starred. */
-const listRepos = restRoute({
-  method: 'GET',
-  path: '/api/v1/repository',
-  operationId: 'listRepos',
-  tag: 'repository',
-  summary: 'Repositories that the caller may see',
-  access: { kind: 'anyone' },
-  scope: 'repo:read',
-  query: {
-    namespace: text('Only of this namespace'),
-    starred: flag('Only what the caller has starred'),
-    public: flag('Public repositories of others as well'),
-    last_modified: flag('With the time of the newest change'),
-    popularity: flag('With the pulls of the last 30 days'),
-    repo_kind: text('Kept for clients that send it'),
-    next_page: text('Where the page before ended'),
-  },
-  answers: {
-    200: {
-      describe: 'A page of repositories',
-      schema: Type.Object({ repositories: Type.Array(RepoListItem), next_page: Type.Optional(Type.String()) }),
-    },
-  },
-  async handle(context, { caller, query, doing }) {
-    const { services, pages } = context
-    if (query.namespace === undefined && !query.starred && !query.public) {
-      const ways = 'namespace, starred or public'
-      throw problem('invalid_request', `Say which repositories to list: ${ways} is missing.`)
-    }
-    if (query.starred && caller.by === 'anonymous')
-      throw messageRefusal(400, 'Only somebody who has signed in has stars.')
-    const listName = `repositories ${caller.accountId} ${query.namespace ?? ''} ${query.public}`
-    const after = pages.open(listName, query.next_page, doing.nowMs)
-    const rows = query.starred
-      ? await services.db.read(listStarred, { accountId: caller.accountId, afterId: 0, limit: STARRED_PAGE })
-      : await findPage(context, caller, query.namespace, query.public, after)
-    const page = rows.slice(0, PAGE)
-    const last = page.at(-1)
-    const ids = page.map((row) => row.id)
-    const wanted = query.last_modified || query.popularity || caller.by !== 'anonymous'
-    const extras = new Map(
-      wanted && ids.length > 0
-        ? await services.db.read(decorate, { ids, accountId: caller.accountId, nowMs: doing.nowMs })
-        : [],
-    )
-    const repositories = page.map(({ id, namespace, name, description, visibility, state }) => {
-      const extra = extras.get(id)
-      const modifiedMs = extra?.lastModifiedMs ?? null
-      return {
-        namespace,
-        name,
-        description,
-        is_public: visibility === 'public',
-        kind: 'image',
-        state,
-        ...(query.last_modified && { last_modified: modifiedMs === null ? null : unixSeconds(modifiedMs) }),
-        ...(query.popularity && { popularity: extra?.popularity ?? 0 }),
-        ...(caller.by !== 'anonymous' && { is_starred: extra?.starred ?? false }),
-      }
-    })
-    const more = rows.length > PAGE && last !== undefined
-    const next = more ? { next_page: pages.seal(listName, [last.namespace, last.name], doing.nowMs) } : {}
-    return answer(200, { repositories, ...next })
-  },
-})
-
-/** One more than a page, so that it shows whether there is another one. */
-async function findPage(
-  context: RestContext,
-  caller: RestCaller,
-  namespaceName: string | undefined,
-  withPublic: boolean,
-  after: readonly (string | number)[] | undefined,
-): Promise<Listed[]> {
-  const { db } = context.services
-  const [afterNamespace = '', afterName = ''] = after ?? []
-  const limit = PAGE + 1
-  const { accountId, standing, caps } = caller
-  // A token that reaches no repository sees what everybody sees.
-  const reaches = caps.repository !== null
-  const viewer = {
-    accountId: reaches ? accountId : 0,
-    withPublic,
-    readsAll: reaches && (standing.readsAll || standing.fullAccess),
-  }
-  if (namespaceName === undefined) {
-    const position = { namespace: String(afterNamespace), name: String(afterName) }
-    return db.read(listVisible, { viewer, after: position, limit })
-  }
-  const { namespace, namespaceRole } = await resolve(context, caller, `${namespaceName}/`)
-  if (namespace === undefined || namespace.state !== 'active') return []
-  const own = reaches && (holdsTeamRole(namespaceRole, 'admin') || viewer.readsAll)
-  const within = { id: namespace.id, name: namespace.name, own }
-  return db.read(listVisibleIn, { viewer, namespace: within, after: String(afterName), limit })
 }
 
 /** GET /api/v1/repository/{repository}. */
@@ -360,7 +243,7 @@ const changeState = restRoute({
   summary: 'Says whether a repository takes pushes',
   access: { kind: 'repository', role: 'admin' },
   scope: 'repo:admin',
-  body: Type.Object({ state: State }, { $id: 'ChangeRepoState' }),
+  body: Type.Object({ state: RepositoryState }, { $id: 'ChangeRepoState' }),
   answers: { 200: { describe: 'Changed', schema: Success } },
   async handle({ services }, { repository, body, doing }) {
     if (body.state === 'MIRROR') {
@@ -372,4 +255,4 @@ const changeState = restRoute({
   },
 })
 
-export const repositoryRoutes = [createRepo, listRepos, getRepo, updateRepo, deleteRepo, changeVisibility, changeState]
+export const repositoryRoutes = [createRepo, getRepo, updateRepo, deleteRepo, changeVisibility, changeState]

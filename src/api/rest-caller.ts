@@ -55,20 +55,20 @@ export class RestCallers {
   async identify({ request, address }: Exchange, options: { readonly takesBasic?: boolean } = {}): Promise<RestCaller> {
     const header = request.headers.authorization
     if (options.takesBasic === true && header !== undefined && /^basic /i.test(header))
-      return this.#byBasic(header, address)
+      return this.#byBasic(header, address, cookieOf(request.headers.cookie))
     if (header !== undefined && /^bearer /i.test(header)) return this.#byToken(header.slice(7).trim())
     const cookie = cookieOf(request.headers.cookie)
     return cookie === undefined ? anonymousCaller(undefined) : this.#byCookie(cookie)
   }
 
   /** Name and password with the request itself. A browser may send them on its own, so a change needs a CSRF token still. */
-  async #byBasic(header: string, address: string): Promise<RestCaller> {
+  async #byBasic(header: string, address: string, cookie: string | undefined): Promise<RestCaller> {
     const { identities, config } = this.#services
-    const { actor, tokenEpoch } = await identities.authenticateBasic(header, address)
-    if (actor.kind !== 'user') return anonymousCaller(undefined)
+    const { actor, tokenEpoch, credential } = await identities.authenticateBasic(header, address)
+    if (actor.kind !== 'user' || credential !== undefined) return anonymousCaller(cookie)
     const { accountId, namespaceId, name } = actor
     const standing = standingOf(config.accounts, name)
-    return { ...anonymousCaller(undefined), by: 'basic', accountId, name, namespaceId, tokenEpoch, standing, actor }
+    return { ...anonymousCaller(cookie), by: 'basic', accountId, name, namespaceId, tokenEpoch, standing, actor }
   }
 
   async #byToken(secret: string): Promise<RestCaller> {

@@ -34,7 +34,8 @@ export async function serveRest(
   const caller = await callers.identify(exchange, { takesBasic: route.takesBasic === true })
   const changes = route.method !== 'GET'
   const form = route.form === undefined ? undefined : await readForm(context, exchange)
-  if (changes && caller.by !== 'oauth') checkCsrf(context, exchange, caller, form?.['_csrf_token'])
+  if (changes && caller.by !== 'oauth' && route.csrf === undefined)
+    checkCsrf(context, exchange, caller, form?.['_csrf_token'])
   if (changes && services.config.server.readOnly && route.worksReadOnly === undefined) throw refuse('READ_ONLY')
   if (caller.by === 'anonymous' && !services.config.accounts.anonymousAccess && route.alwaysOpen === undefined)
     throw plainRefusal(401, 'Anonymous access is not allowed')

@@ -87,6 +87,8 @@ export interface RestRoute<Q extends Query, B extends TSchema> {
   readonly body?: B
   /** The body is a form of a page (`application/x-www-form-urlencoded`), with the token of its cookie in `_csrf_token`. */
   readonly form?: true
+  /** The handler finds out in its own way whether whoever sends this means it. */
+  readonly csrf?: 'own'
   /** Also takes HTTP Basic with a user's name and password. */
   readonly takesBasic?: true
   /** For a person in a browser: refusals are pages too, and any browser may open it. */

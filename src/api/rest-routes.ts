@@ -1,17 +1,30 @@
+import { accessRoutes } from './access.routes.ts'
 import { appTokenRoutes } from './app-token.routes.ts'
+import { applicationRoutes } from './application.routes.ts'
+import { applicationTokenRoutes } from './application-token.routes.ts'
+import { authorizationRoutes } from './authorization.routes.ts'
+import { configRoutes } from './config.routes.ts'
 import { documentRoutes } from './document.routes.ts'
 import { errorRoutes } from './error.routes.ts'
 import { loginRoutes } from './login.routes.ts'
 import { memberRoutes } from './member.routes.ts'
+import { messageRoutes } from './message.routes.ts'
 import { notificationRoutes } from './notification.routes.ts'
+import { oauthRoutes } from './oauth.routes.ts'
 import { organizationRoutes } from './organization.routes.ts'
 import { permissionRoutes } from './permission.routes.ts'
 import { prototypeRoutes } from './prototype.routes.ts'
 import { repositoryRoutes } from './repository.routes.ts'
+import { repositoryListRoutes } from './repository-list.routes.ts'
 import type { AnyRestRoute } from './rest-route.ts'
 import { robotRoutes } from './robot.routes.ts'
+import { searchRoutes } from './search.routes.ts'
+import { serviceKeyRoutes } from './service-key.routes.ts'
 import { sessionRoutes } from './session.routes.ts'
 import { starRoutes } from './star.routes.ts'
+import { superuserOrganizationRoutes } from './superuser-organization.routes.ts'
+import { superuserRegistryRoutes } from './superuser-registry.routes.ts'
+import { superuserUserRoutes } from './superuser-user.routes.ts'
 import { teamRoutes } from './team.routes.ts'
 import { teamInviteRoutes } from './team-invite.routes.ts'
 import { userRoutes } from './user.routes.ts'
@@ -28,10 +41,23 @@ export const restRoutes: readonly AnyRestRoute[] = [
   ...teamInviteRoutes,
   ...prototypeRoutes,
   ...robotRoutes,
+  ...applicationRoutes,
+  ...applicationTokenRoutes,
+  ...authorizationRoutes,
+  ...oauthRoutes,
   ...appTokenRoutes,
   ...repositoryRoutes,
+  ...repositoryListRoutes,
   ...permissionRoutes,
   ...starRoutes,
+  ...searchRoutes,
+  ...accessRoutes,
+  ...superuserUserRoutes,
+  ...superuserOrganizationRoutes,
+  ...superuserRegistryRoutes,
+  ...serviceKeyRoutes,
+  ...messageRoutes,
+  ...configRoutes,
   ...errorRoutes,
   ...documentRoutes(() => restRoutes),
 ]

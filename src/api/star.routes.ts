@@ -1,14 +1,17 @@
 import { Type } from 'typebox'
-import { holdsRepositoryRole } from '../accounts/roles.ts'
+import { capRepositoryRole } from '../accounts/roles.ts'
 import { empty } from '../platform/reply.ts'
-import { listStarred, setStar } from '../repositories/listing.ts'
+import { deleteStar, listStarred, putStar } from '../repositories/stars.ts'
 import type { RestCaller } from './rest-caller.ts'
 import type { RestContext } from './rest-context.ts'
 import { answer, resolve } from './rest-edge.ts'
 import { text } from './rest-query.ts'
 import { restRoute } from './rest-route.ts'
+import { starsOf } from './rest-viewer.ts'
 
 const PAGE = 100
+/** No name of a repository is longer. */
+const MAX_PATH = 255
 
 const StarredRepo = Type.Object(
   { namespace: Type.String(), name: Type.String(), description: Type.String(), is_public: Type.Boolean() },
@@ -34,7 +37,7 @@ const listStars = restRoute({
   async handle({ services, pages }, { caller, query, doing }) {
     const list = `stars ${caller.accountId}`
     const [after] = pages.open(list, query.next_page, doing.nowMs) ?? []
-    const input = { accountId: caller.accountId, afterId: Number(after ?? 0), limit: PAGE + 1 }
+    const input = { ...starsOf(caller), afterId: Number(after ?? 0), limit: PAGE + 1 }
     const rows = await services.db.read(listStarred, input)
     const page = rows.slice(0, PAGE)
     const last = page.at(-1)
@@ -49,11 +52,12 @@ const listStars = restRoute({
   },
 })
 
-/** The repository, if the caller may read it. */
+/** The repository, if the caller may read it with the credential that they use. */
 async function findReadable(context: RestContext, caller: RestCaller, path: string): Promise<number | undefined> {
-  if (!path.includes('/')) return undefined
-  const { repository, rights, repositoryRole } = await resolve(context, caller, path)
-  return rights.pull || holdsRepositoryRole(repositoryRole, 'read') ? repository?.id : undefined
+  if (!path.includes('/') || path.length > MAX_PATH) return undefined
+  const { repository, repositoryRole, rights } = await resolve(context, caller, path)
+  const isOpen = repository?.visibility === 'public' && rights.pull
+  return isOpen || capRepositoryRole(repositoryRole, caller.caps.repository) !== null ? repository?.id : undefined
 }
 
 /** POST /api/v1/user/starred. What the caller cannot see is as good as missing: null, as in Quay. */
@@ -74,14 +78,13 @@ const createStar = restRoute({
     const { namespace, repository } = body
     const repositoryId = await findReadable(context, caller, `${namespace}/${repository}`)
     if (repositoryId === undefined) return answer(200, null)
-    const star = { accountId: caller.accountId, repositoryId, starred: true, nowMs: doing.nowMs }
-    await context.services.db.transaction(setStar, star)
+    await context.services.db.transaction(putStar, { accountId: caller.accountId, repositoryId, nowMs: doing.nowMs })
     return answer(201, { namespace, repository })
   },
 })
 
 /** DELETE /api/v1/user/starred/{repository}. */
-const deleteStar = restRoute({
+const removeStar = restRoute({
   method: 'DELETE',
   path: '/api/v1/user/starred/{repository}',
   operationId: 'deleteStar',
@@ -93,13 +96,12 @@ const deleteStar = restRoute({
     200: { describe: 'There is no such repository', schema: Type.Null() },
     204: { describe: 'Taken away' },
   },
-  async handle(context, { caller, params, doing }) {
+  async handle(context, { caller, params }) {
     const repositoryId = await findReadable(context, caller, params['repository'] ?? '')
     if (repositoryId === undefined) return answer(200, null)
-    const star = { accountId: caller.accountId, repositoryId, starred: false, nowMs: doing.nowMs }
-    await context.services.db.transaction(setStar, star)
+    await context.services.db.transaction(deleteStar, { accountId: caller.accountId, repositoryId })
     return empty(204)
   },
 })
 
-export const starRoutes = [listStars, createStar, deleteStar]
+export const starRoutes = [listStars, createStar, removeStar]

@@ -10,7 +10,7 @@ import {
 import { noStanding, type Standing } from '../accounts/standing.ts'
 import type { Db, Tx } from '../db/db.ts'
 import type { Repository } from '../repositories/repositories.ts'
-import { type AccessRow, selectAccess, selectTeamPaths, type TeamPath } from './access.sql.ts'
+import { type AccessRow, selectAccess } from './access.sql.ts'
 
 /** What a subject may do with a repository now. `create`: the repository is missing and they may make it by pushing. */
 export interface Rights {
@@ -62,7 +62,8 @@ export async function resolveAccess(tx: Tx, input: AccessQuery): Promise<Access>
   return decide(input, await selectAccess(tx, input))
 }
 
-function decide(input: AccessQuery, row: AccessRow): Access {
+/** The decision itself, from the one row that everything depends on. */
+export function decide(input: AccessQuery, row: AccessRow): Access {
   const namespace =
     row.namespaceId === null || row.namespaceKind === null || row.namespaceState === null
       ? undefined
@@ -135,71 +136,6 @@ function rightsOf(
 function mayCreateIn(row: AccessRow, namespaceRole: TeamRole | null, standing: Standing): boolean {
   if (standing.restricted && row.ownNamespaceId === row.namespaceId) return false
   return holdsTeamRole(namespaceRole, 'creator')
-}
-
-/** One reason for which an account may do something, or may not. */
-export interface AccessPath {
-  readonly via: 'public' | 'owner' | 'superuser' | 'read-only superuser' | 'grant' | 'team' | 'refusal'
-  /** A sentence for the person who wonders. */
-  readonly explanation: string
-  readonly role: RepositoryRole | null
-}
-
-/** The same decision as `resolveAccess`, with every path that leads to it. */
-export async function explainAccess(tx: Tx, input: AccessQuery): Promise<{ access: Access; paths: AccessPath[] }> {
-  const row = await selectAccess(tx, input)
-  const access = decide(input, row)
-  const teams =
-    row.namespaceId === null ? [] : await selectTeamPaths(tx, input.accountId, row.namespaceId, row.repositoryId)
-  return { access, paths: pathsOf(input, row, access, teams) }
-}
-
-function pathsOf(input: AccessQuery, row: AccessRow, access: Access, teams: readonly TeamPath[]): AccessPath[] {
-  const refusal = (explanation: string): AccessPath => ({ via: 'refusal', role: null, explanation })
-  if (!access.subjectValid)
-    return [refusal('The account is gone or disabled, its owner is, or the credential was revoked.')]
-  if (row.namespaceState === null) return [refusal(`There is no namespace ${input.namespace}.`)]
-  if (row.namespaceState !== 'active')
-    return [refusal(`The namespace ${input.namespace} is ${row.namespaceState}: nobody has rights in it.`)]
-  const paths: AccessPath[] = []
-  const { standing = noStanding } = input
-  if (row.visibility === 'public')
-    paths.push({ via: 'public', role: 'read', explanation: 'The repository is public: everybody may pull.' })
-  if (!access.account) return paths
-  if (row.accountKind === 'user' && row.ownNamespaceId === row.namespaceId)
-    paths.push({ via: 'owner', role: 'admin', explanation: `${input.namespace} is the account's own namespace.` })
-  if (standing.fullAccess)
-    paths.push({
-      via: 'superuser',
-      role: 'admin',
-      explanation: 'The account is a superuser and FEATURE_SUPERUSERS_FULL_ACCESS is on.',
-    })
-  if (standing.readsAll)
-    paths.push({
-      via: 'read-only superuser',
-      role: 'read',
-      explanation: 'The account is named in GLOBAL_READONLY_SUPER_USERS.',
-    })
-  if (row.ownRole !== null)
-    paths.push({ via: 'grant', role: row.ownRole, explanation: `The repository grants the account ${row.ownRole}.` })
-  for (const { team, teamRole, role } of teams) {
-    if (teamRole === 'admin')
-      paths.push({
-        via: 'team',
-        role: 'admin',
-        explanation: `The account is in the team ${team}, which administers ${input.namespace}.`,
-      })
-    if (role !== null)
-      paths.push({
-        via: 'team',
-        role,
-        explanation: `The repository grants the team ${team}, with the account in it, ${role}.`,
-      })
-  }
-  if (row.repositoryId === null)
-    paths.push(refusal(`There is no repository ${input.repository} in ${input.namespace}.`))
-  else if (row.state !== 'NORMAL') paths.push(refusal(`The state of the repository is ${row.state}: nobody may push.`))
-  return paths
 }
 
 interface Entry {

@@ -1,4 +1,5 @@
 import { version } from '../platform/version.ts'
+import { explainAccessCommand } from './access.ts'
 import { findCommand } from './arguments.ts'
 import { type Command, exitCodes } from './command.ts'
 import { completionScript, shells } from './completion.ts'
@@ -100,6 +101,7 @@ export const commands: readonly Command[] = [
   serveCommand,
   migrateCommand,
   createUserCommand,
+  explainAccessCommand,
   fsckCommand,
   checkCommand,
   explainCommand,

@@ -74,7 +74,7 @@ export function removeDefaultPermission(tx: Tx, namespaceId: number, uuid: strin
   return tx.run(sql`delete from default_permission where uuid = ${uuid} and namespace_id = ${namespaceId}`)
 }
 
-/** What a new repository grants by itself, when this account creates it. */
+/** What a new repository grants by itself, when this account creates it; rules that speak of the creator come last. */
 export function selectApplicable(
   tx: Tx,
   namespaceId: number,
@@ -84,6 +84,6 @@ export function selectApplicable(
     select account_id as "accountId", team_id as "teamId", role
       from default_permission
      where namespace_id = ${namespaceId} and (creator_id is null or creator_id = ${creatorId})
-     order by id
+     order by case when creator_id is null then 0 else 1 end, id
      limit 1000`)
 }

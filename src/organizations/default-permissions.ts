@@ -100,7 +100,7 @@ export async function deleteDefaultPermission(
   await logged(tx, input, 'delete_prototype_permission', before, {})
 }
 
-/** What a repository that this account creates now grants by itself. */
+/** What a repository that this account creates now grants by itself; rules that speak of the account itself come last. */
 export function findDefaultPermissions(
   tx: Tx,
   input: { namespaceId: number; creatorId: number },

@@ -101,3 +101,28 @@ export function selectOrganizationsOf(tx: Tx, accountId: number, limit: number):
      order by n.name
      limit ${limit}`)
 }
+
+export interface OrganizationRow {
+  readonly id: number
+  readonly name: string
+  readonly email: string | null
+}
+
+/** Organizations after `after`, by name. */
+export function selectOrganizations(tx: Tx, after: string, limit: number): Promise<OrganizationRow[]> {
+  return tx.all(sql`
+    select id, name, email from namespace
+     where kind = 'organization' and state <> 'deleted' and name > ${after}
+     order by name
+     limit ${limit}`)
+}
+
+export function selectNamespaceByName(
+  tx: Tx,
+  name: string,
+): Promise<{ id: number; kind: 'user' | 'organization'; email: string | null; accountId: number | null } | undefined> {
+  return tx.first(sql`
+    select n.id, n.kind, n.email, a.id as "accountId"
+      from namespace n left join account a on a.namespace_id = n.id and a.kind = 'user'
+     where n.name = ${name} and n.state <> 'deleted'`)
+}

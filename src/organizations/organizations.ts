@@ -8,7 +8,10 @@ import {
   insertOrganization,
   lockNamespaceSettings,
   type NamespaceSettings,
+  type OrganizationRow,
+  selectNamespaceByName,
   selectNamespaceSettings,
+  selectOrganizations,
   selectOrganizationsOf,
   selectTeamSummaries,
   updateNamespaceSettings,
@@ -152,4 +155,17 @@ export interface OwnOrganization {
 /** The organizations that an account is in, by name; at most 10,000. */
 export function listOrganizationsOf(tx: Tx, input: { accountId: number }): Promise<OwnOrganization[]> {
   return selectOrganizationsOf(tx, input.accountId, MAX_LIST)
+}
+
+/** Every organization after `after`, by name. */
+export function listOrganizations(tx: Tx, input: { after: string; limit: number }): Promise<OrganizationRow[]> {
+  return selectOrganizations(tx, input.after, input.limit)
+}
+
+/** The namespace of this name, with the account of a user's. */
+export function findNamespace(
+  tx: Tx,
+  input: { name: string },
+): Promise<{ id: number; kind: 'user' | 'organization'; email: string | null; accountId: number | null } | undefined> {
+  return selectNamespaceByName(tx, input.name)
 }

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { parse as parseQuery } from 'node:querystring'
+import { resolveAccess } from '../auth/access.ts'
 import { parseRepositoryPath, parseV2Path } from '../oci/name.ts'
 import { DomainError, isRefusal, refuse } from '../platform/errors.ts'
 import type { Exchange } from '../platform/exchange.ts'
@@ -10,10 +11,10 @@ import type { RequestMetrics } from '../platform/request-metrics.ts'
 import { putRepository, type Repository } from '../repositories/repositories.ts'
 import { bareBaseRoute, baseRoute } from './base.routes.ts'
 import { deleteBlobRoute, getBlobRoute } from './blobs.routes.ts'
-import { anonymous, type Caller, identify } from './caller.ts'
+import { anonymous, type Caller, covers, identify } from './caller.ts'
 import { catalogRoute } from './catalog.routes.ts'
 import { deleteManifestRoute, getManifestRoute, putManifestRoute } from './manifests.routes.ts'
-import { checkSubject, permit } from './permit.ts'
+import { accessQuery, checkSubject, permit } from './permit.ts'
 import { listReferrersRoute } from './referrers.routes.ts'
 import type { AnyV2Route } from './route.ts'
 import type { RegistryServices } from './services.ts'
@@ -185,14 +186,14 @@ async function gate(
   }
 }
 
-function createRepository(
+async function createRepository(
   services: RegistryServices,
   caller: Caller,
   path: string,
   exchange: Exchange,
 ): Promise<Repository> {
   const { createPrivateRepoOnPush, createNamespaceOnPush } = services.config.accounts
-  return services.db.transaction(putRepository, {
+  const made = await services.db.transaction(putRepository, {
     path,
     visibility: createPrivateRepoOnPush ? ('private' as const) : ('public' as const),
     createNamespace: createNamespaceOnPush,
@@ -200,6 +201,12 @@ function createRepository(
     address: exchange.address,
     nowMs: services.clock.nowMs(),
   })
+  if (made.created) return made
+  // Somebody else was faster: the right to create there is no right to push into what they have created. Asked of the
+  // database itself, since an answer that is under way may be older than that.
+  const { subjectValid, rights } = await services.db.read(resolveAccess, accessQuery(caller, path))
+  if (!subjectValid || !rights.push || !covers(caller.ceiling, path, 'push')) throw refuse('DENIED')
+  return made
 }
 
 /** What a challenge asks a scope for. */

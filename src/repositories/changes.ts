@@ -5,6 +5,7 @@ import { refuse } from '../platform/errors.ts'
 import { markRepositoryDeleted, updateDescription, updateRepository } from './changes.sql.ts'
 import { lockRepository } from './grants.sql.ts'
 import type { Repository, Visibility } from './repository.ts'
+import { removeWords, updateWordsPublic } from './words.sql.ts'
 
 /** In UTF-8. */
 export const DESCRIPTION_BYTES = 64 * 1024
@@ -36,6 +37,7 @@ export async function setVisibility(tx: Tx, input: Change & { visibility: Visibi
   const before = await hold(tx, repositoryId)
   if (before.visibility === visibility) return
   await updateRepository(tx, repositoryId, { visibility })
+  await updateWordsPublic(tx, repositoryId, visibility === 'public')
   await bumpRights(tx, { scope: `r:${repositoryId}`, nowMs: doing.nowMs })
   await log(tx, input, 'change_repo_visibility', before, { visibility })
 }
@@ -59,6 +61,7 @@ export async function deleteRepository(tx: Tx, input: Change): Promise<void> {
   const before = await lockRepository(tx, repositoryId)
   if (before === undefined) return
   await markRepositoryDeleted(tx, repositoryId, doing.nowMs)
+  await removeWords(tx, repositoryId)
   await bumpRights(tx, { scope: `r:${repositoryId}`, nowMs: doing.nowMs })
   await log(tx, input, 'delete_repo', before, {})
 }

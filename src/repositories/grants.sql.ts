@@ -92,8 +92,15 @@ export function selectRolesOf(tx: Tx, repositoryId: number, accountId: number): 
      where m.account_id = ${accountId} and t.repository_id = ${repositoryId}`)
 }
 
-export function selectTeamId(tx: Tx, namespaceId: number, name: string): Promise<{ id: number } | undefined> {
-  return tx.first(sql`select id from team where namespace_id = ${namespaceId} and name = ${name}`)
+/** Held, so that it cannot be deleted before the grant is written. */
+export function lockTeam(tx: Tx, namespaceId: number, name: string): Promise<{ id: number } | undefined> {
+  return tx.first(sql`
+    select id from team where namespace_id = ${namespaceId} and name = ${name} ${tx.dialect.forKeyShare()}`)
+}
+
+/** The same for a user or robot account; undefined when it is gone. */
+export function lockGrantee(tx: Tx, accountId: number): Promise<{ id: number } | undefined> {
+  return tx.first(sql`select id from account where id = ${accountId} ${tx.dialect.forKeyShare()}`)
 }
 
 /** Held, so that it cannot be deleted before the grant is written. */

@@ -6,13 +6,14 @@ import type { Tx } from '../db/db.ts'
 import { refuse } from '../platform/errors.ts'
 import {
   type GrantRow,
+  lockGrantee,
   lockRepository,
+  lockTeam,
   removeGrant,
   removeTeamGrant,
   selectGrants,
   selectRolesOf,
   selectTeamGrants,
-  selectTeamId,
   upsertGrant,
   upsertTeamGrant,
 } from './grants.sql.ts'
@@ -81,7 +82,8 @@ export interface ChangeGrant {
 export async function grantToAccount(tx: Tx, input: ChangeGrant & { role: RepositoryRole }): Promise<Grant> {
   const { repositoryId, name, role, doing } = input
   const { repository, account } = await hold(tx, input)
-  if (account === undefined) throw refuse('INVALID_REQUEST', {}, `There is no user or robot account ${name}.`)
+  if (account === undefined || (await lockGrantee(tx, account.id)) === undefined)
+    throw refuse('INVALID_REQUEST', {}, `There is no user or robot account ${name}.`)
   refuseOwner(repository, account)
   if (account.kind === 'robot' && account.namespaceId !== repository.namespaceId) {
     const sentence = `The robot account ${name} can have rights only in the namespace that it belongs to.`
@@ -89,9 +91,9 @@ export async function grantToAccount(tx: Tx, input: ChangeGrant & { role: Reposi
   }
   await upsertGrant(tx, account.id, repositoryId, role)
   await bumpRights(tx, { scope: `r:${repositoryId}`, nowMs: doing.nowMs })
-  await logGrant(tx, input, 'change_repo_permission', repository, { username: name, role })
   const grant = await findGrant(tx, { id: repositoryId, namespaceId: repository.namespaceId, name })
   if (grant === undefined) throw new Error('A grant is gone within its own transaction')
+  await logGrant(tx, input, 'change_repo_permission', repository, { username: name, role })
   return grant
 }
 
@@ -136,7 +138,7 @@ async function hold(tx: Tx, input: ChangeGrant) {
 async function holdWithTeam(tx: Tx, input: ChangeGrant) {
   const repository = await lockRepository(tx, input.repositoryId)
   if (repository === undefined) throw refuse('NOT_FOUND')
-  const team = await selectTeamId(tx, repository.namespaceId, input.name)
+  const team = await lockTeam(tx, repository.namespaceId, input.name)
   if (team === undefined) throw refuse('INVALID_REQUEST', {}, `The organization has no team ${input.name}.`)
   return { repository, teamId: team.id }
 }

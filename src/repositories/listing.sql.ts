@@ -1,17 +1,10 @@
 import type { Tx } from '../db/db.ts'
 import { type Sql, sql } from '../db/sql.ts'
+import { grantedRepositories, ownNamespaces, type Viewer } from './reach.sql.ts'
 
 export interface CatalogPosition {
   readonly namespace: string
   readonly name: string
-}
-
-export interface Viewer {
-  readonly accountId: number
-  /** Public repositories of others are shown as well. */
-  readonly withPublic: boolean
-  /** Everything is shown, to who may read everything. */
-  readonly readsAll: boolean
 }
 
 export interface VisibleNamespace {
@@ -33,23 +26,15 @@ export function selectVisibleNamespaces(
   const { accountId } = viewer
   // Few for most: where the viewer is at home, in a team, or granted something. Only what is public needs a walk.
   const related = sql`n.id in (
-        select a.namespace_id from account a where a.id = ${accountId} and a.kind = 'user'
-        union select t.namespace_id from team_member m join team t on t.id = m.team_id
-               where m.account_id = ${accountId} and t.role = 'admin'
-        union select r.namespace_id from repository_grant g join repository r on r.id = g.repository_id
-               where g.account_id = ${accountId} and r.deleted_ms is null
-        union select r.namespace_id from team_member m
-                join repository_team_grant g on g.team_id = m.team_id
+        select own.namespace_id from ${ownNamespaces(accountId)} as own
+        union select r.namespace_id from ${grantedRepositories(accountId)} as g
                 join repository r on r.id = g.repository_id
-               where m.account_id = ${accountId} and r.deleted_ms is null)`
+               where r.deleted_ms is null)`
   const seen = viewer.readsAll ? always : viewer.withPublic ? sql`(${related} or ${publicIn})` : related
   return tx.all(sql`
     select n.id, n.name,
            case when ${viewer.readsAll ? always : never} then 1
-                when exists (select 1 from account a
-                              where a.id = ${accountId} and a.kind = 'user' and a.namespace_id = n.id) then 1
-                when exists (select 1 from team_member m join team t on t.id = m.team_id
-                              where m.account_id = ${accountId} and t.namespace_id = n.id and t.role = 'admin') then 1
+                when n.id in ${ownNamespaces(accountId)} then 1
                 else 0 end as own
       from namespace n
      where ${from} and n.state = 'active' and ${seen}
@@ -79,11 +64,7 @@ export function selectVisibleRepositories(
     return tx.all(sql`select ${columns} from repository r where r.namespace_id = ${namespace.id} ${page}`)
   const granted = sql`
     select ${columns} from repository r
-     where r.id in (select g.repository_id from repository_grant g where g.account_id = ${accountId}
-                    union select t.repository_id from team_member m
-                            join repository_team_grant t on t.team_id = m.team_id
-                           where m.account_id = ${accountId})
-       and r.namespace_id = ${namespace.id} ${page}`
+     where r.id in ${grantedRepositories(accountId)} and r.namespace_id = ${namespace.id} ${page}`
   if (!viewer.withPublic) return tx.all(granted)
   // Two walks of their own index, each a page long, and not one over everything that is private.
   return tx.all(sql`
@@ -128,36 +109,40 @@ export function selectDecorations(
      where r.id ${tx.dialect.anyOf(ids)}`)
 }
 
-/** Starred repositories that the viewer may still read, newest star last. */
-export function selectStarred(
+/** Repositories of every namespace after `afterId` that the viewer may read, by id: each way to see some is a walk of its own. */
+export function selectReadable(
   tx: Tx,
-  accountId: number,
+  viewer: Viewer,
   afterId: number,
   limit: number,
 ): Promise<(ListedRow & { namespace: string })[]> {
+  const { accountId } = viewer
+  const page = sql`r.id > ${afterId} and r.deleted_ms is null`
+  const active = sql`join namespace n on n.id = r.namespace_id and n.state = 'active'`
+  const walk = (from: Sql, name: Sql) =>
+    sql`select id from (select r.id from ${from} order by r.id limit ${limit}) as ${name}`
+  const all = walk(sql`repository r ${active} where ${page}`, sql`everything`)
+  const open = walk(sql`repository r ${active} where ${page} and r.visibility = 'public'`, sql`open`)
+  const granted = walk(
+    sql`${grantedRepositories(accountId)} as g join repository r on r.id = g.repository_id ${active} where ${page}`,
+    sql`granted`,
+  )
+  // No more than a page of each namespace, however many it holds.
+  const own = walk(
+    sql`(select n.id, (select max(p.id) from (
+               select r.id from repository r where r.namespace_id = n.id and ${page} order by r.id limit ${limit}) as p
+             ) as last_id
+           from namespace n where n.state = 'active' and n.id in ${ownNamespaces(accountId)}) as o
+        join repository r on r.namespace_id = o.id and r.id <= o.last_id where ${page}`,
+    sql`own`,
+  )
+  const related = sql`${granted} union ${own}`
+  const seen = viewer.readsAll ? all : viewer.withPublic ? sql`${open} union ${related}` : related
   return tx.all(sql`
     select ${columns}, n.name as namespace
-      from star s
-      join repository r on r.id = s.repository_id and r.deleted_ms is null
-      join namespace n on n.id = r.namespace_id and n.state = 'active'
-     where s.account_id = ${accountId} and s.repository_id > ${afterId}
-       and (r.visibility = 'public'
-            or exists (select 1 from account a where a.id = ${accountId} and a.kind = 'user' and a.namespace_id = n.id)
-            or exists (select 1 from repository_grant g where g.account_id = ${accountId} and g.repository_id = r.id)
-            or exists (select 1 from team_member m join team t on t.id = m.team_id
-                        where m.account_id = ${accountId} and t.namespace_id = n.id and t.role = 'admin')
-            or exists (select 1 from team_member m join repository_team_grant g on g.team_id = m.team_id
-                        where m.account_id = ${accountId} and g.repository_id = r.id))
-     order by s.repository_id
+      from (${seen}) as seen
+      join repository r on r.id = seen.id
+      join namespace n on n.id = r.namespace_id
+     order by r.id
      limit ${limit}`)
-}
-
-export async function insertStar(tx: Tx, accountId: number, repositoryId: number, nowMs: number): Promise<void> {
-  await tx.run(sql`
-    insert into star (account_id, repository_id, created_ms) values (${accountId}, ${repositoryId}, ${nowMs})
-    on conflict (account_id, repository_id) do nothing`)
-}
-
-export async function removeStar(tx: Tx, accountId: number, repositoryId: number): Promise<void> {
-  await tx.run(sql`delete from star where account_id = ${accountId} and repository_id = ${repositoryId}`)
 }

@@ -1,15 +1,13 @@
 import type { Tx } from '../db/db.ts'
 import {
   type CatalogPosition,
-  insertStar,
   type ListedRow,
-  removeStar,
   selectDecorations,
-  selectStarred,
+  selectReadable,
   selectVisibleNamespaces,
   selectVisibleRepositories,
-  type Viewer,
 } from './listing.sql.ts'
+import type { Viewer } from './reach.sql.ts'
 
 export type { Viewer }
 
@@ -23,7 +21,7 @@ const NAMESPACES_PER_STEP = 100
  * Repositories that the viewer may read, in byte order of namespace and name, after `after`. Walks namespaces by key and
  * the repositories inside them by key, so a page costs what it shows, not what the registry holds.
  */
-export async function listVisible(
+async function listVisible(
   tx: Tx,
   input: { viewer: Viewer; after: CatalogPosition; limit: number },
 ): Promise<Listed[]> {
@@ -45,6 +43,11 @@ export async function listVisible(
     inclusive = false
   }
   return found
+}
+
+/** Repositories of every namespace that the viewer may read, in the order of ids, after `afterId`. One statement. */
+export function listReadable(tx: Tx, input: { viewer: Viewer; afterId: number; limit: number }): Promise<Listed[]> {
+  return selectReadable(tx, input.viewer, input.afterId, input.limit)
 }
 
 /** Repositories of one namespace after `after` that the viewer may read, in byte order. */
@@ -93,19 +96,4 @@ export async function decorate(
     id,
     { lastModifiedMs, popularity, starred: starred > 0 },
   ])
-}
-
-/** What an account has starred and may still read, in the order of ids, after `afterId`. */
-export function listStarred(tx: Tx, input: { accountId: number; afterId: number; limit: number }): Promise<Listed[]> {
-  return selectStarred(tx, input.accountId, input.afterId, input.limit)
-}
-
-/** Stars a repository, or takes the star away; either may run twice. */
-export async function setStar(
-  tx: Tx,
-  input: { accountId: number; repositoryId: number; starred: boolean; nowMs: number },
-): Promise<void> {
-  const { accountId, repositoryId, nowMs } = input
-  if (input.starred) await insertStar(tx, accountId, repositoryId, nowMs)
-  else await removeStar(tx, accountId, repositoryId)
 }

@@ -29,11 +29,18 @@ export function selectRepositoryStateForShare(
     select state from repository where id = ${repositoryId} and deleted_ms is null ${tx.dialect.forKeyShare()}`)
 }
 
-export function selectNamespaceForShare(
-  tx: Tx,
-  name: string,
-): Promise<{ id: number; kind: 'user' | 'organization'; state: RepositoryRow['namespaceState'] } | undefined> {
-  return tx.first(sql`select id, kind, state from namespace where name = ${name} ${tx.dialect.forShare()}`)
+export interface NamespaceRow {
+  readonly id: number
+  readonly kind: 'user' | 'organization'
+  readonly state: RepositoryRow['namespaceState']
+  /** The user whose own namespace it is. */
+  readonly ownerId: number | null
+}
+
+export function selectNamespaceForShare(tx: Tx, name: string): Promise<NamespaceRow | undefined> {
+  return tx.first(sql`
+    select n.id, n.kind, n.state, (select a.id from account a where a.name = n.name and a.kind = 'user') as "ownerId"
+      from namespace n where n.name = ${name} ${tx.dialect.forShare('n')}`)
 }
 
 /** Undefined when a live repository of that name exists already. */

@@ -1,5 +1,5 @@
 import { bumpRights } from '../accounts/epochs.ts'
-import { type RepositoryRole, repositoryRoles, strongest } from '../accounts/roles.ts'
+import type { RepositoryRole } from '../accounts/roles.ts'
 import { type Actor, recordEvent } from '../audit/audit.ts'
 import type { Tx } from '../db/db.ts'
 import { findDefaultPermissions } from '../organizations/default-permissions.ts'
@@ -14,6 +14,8 @@ import {
   selectRepositoryStateForShare,
 } from './repositories.sql.ts'
 import type { Repository, Visibility } from './repository.ts'
+import { insertWords } from './words.sql.ts'
+import { wordsOf } from './words.ts'
 
 export type { Repository, RepositoryRole, Visibility }
 
@@ -60,8 +62,9 @@ export interface CreateRepository {
 }
 
 /**
- * Creates the repository, or finds the one that somebody else has just created. The caller has been found to own the
- * namespace; whoever pushes first into another's namespace becomes admin of what they create.
+ * Creates the repository, or finds the one that somebody else has just created: whether the caller may use that one is a
+ * new question. The caller has been found to have the right to create in the namespace; whoever creates something in
+ * another's namespace becomes its admin.
  * @throws DomainError NAME_UNKNOWN: there is no such namespace, or it is disabled.
  */
 export async function putRepository(tx: Tx, input: CreateRepository): Promise<Repository & { created: boolean }> {
@@ -83,8 +86,12 @@ export async function putRepository(tx: Tx, input: CreateRepository): Promise<Re
     if (existing === undefined) throw refuse('UNAVAILABLE', { retryAfterSeconds: 1 })
     return { ...existing, created: false }
   }
-  if (namespace.kind === 'organization') await applyDefaults(tx, namespace.id, made.id, input.actor.accountId)
-  if (input.actor.accountId !== undefined) await upsertGrant(tx, input.actor.accountId, made.id, 'admin')
+  const isPublic = input.visibility === 'public'
+  await insertWords(tx, { id: made.id, namespaceId: namespace.id, isPublic }, wordsOf(name))
+  const creatorId = input.actor.accountId
+  if (namespace.kind === 'organization') await applyDefaults(tx, namespace.id, made.id, creatorId)
+  // Whoever owns the namespace needs no grant, and would keep one when the namespace goes to somebody else.
+  if (creatorId !== undefined && creatorId !== namespace.ownerId) await upsertGrant(tx, creatorId, made.id, 'admin')
   await bumpRights(tx, { scope: `n:${namespace.id}`, nowMs: input.nowMs })
   await recordEvent(tx, {
     kind: 'create_repo',
@@ -105,7 +112,10 @@ export async function putRepository(tx: Tx, input: CreateRepository): Promise<Re
   }
 }
 
-/** Gives a new repository what its organization grants by default; of two rules for one delegate the stronger counts. */
+/**
+ * Gives a new repository what its organization grants by default. Of two rules for one delegate the one that speaks of the
+ * creator by name counts, also when it grants less.
+ */
 async function applyDefaults(
   tx: Tx,
   namespaceId: number,
@@ -119,7 +129,7 @@ async function applyDefaults(
     creatorId: creatorId ?? 0,
   })) {
     const [map, id] = teamId === null ? [accounts, accountId] : [teams, teamId]
-    if (id !== null) map.set(id, strongest(repositoryRoles, map.get(id) ?? null, role) ?? role)
+    if (id !== null) map.set(id, role)
   }
   for (const [id, role] of accounts) await upsertGrant(tx, id, repositoryId, role)
   for (const [id, role] of teams) await upsertTeamGrant(tx, id, repositoryId, role)

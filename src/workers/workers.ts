@@ -1,7 +1,9 @@
 import { rotateSigningKeys } from '../auth/keys.job.ts'
 import type { TokenAuthority } from '../auth/tokens.ts'
+import { countRegistrySize } from '../blobs/registry-size.job.ts'
 import { type CollectorCounts, collect } from '../gc/collector.job.ts'
 import { purgeOldBackoff } from '../identity/backoff.job.ts'
+import { purgeExpiredCredentials } from '../identity/expired.job.ts'
 import type { QueueJob, RecurringJob } from '../jobs/job.ts'
 import { sendMails } from '../mail/mail.job.ts'
 import { deleteExpiredObjects } from '../objects/objects.job.ts'
@@ -40,6 +42,8 @@ export function allJobs({
     deleteExpiredObjects([...stores.values()]),
     rotateSigningKeys(tokens),
     purgeOldBackoff,
+    countRegistrySize,
+    purgeExpiredCredentials(config.accounts.expiredAppTokenKeptMs),
     ...(config.mail ? [sendMails(config.mail, new Seal(databaseSecretKey.reveal(), 'mail'))] : []),
   ]
 }

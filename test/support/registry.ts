@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before } from 'node:test'
-import { createUser } from '../../src/accounts/accounts.ts'
+import { createUser, findAccount } from '../../src/accounts/accounts.ts'
 import { hashPassword } from '../../src/accounts/passwords.ts'
 import type { Doing } from '../../src/audit/audit.ts'
 import { type RunningServer, startServer } from '../../src/main.ts'
@@ -17,6 +17,7 @@ import { findRepository, putRepository } from '../../src/repositories/repositori
 import type { Repository, RepositoryRole, Visibility } from '../../src/repositories/repository.ts'
 import { basic, TestClient } from './client.ts'
 import { checkAnswer } from './declared-answers.ts'
+import { issueTestToken } from './oauth.ts'
 import { createDatabase, dropDatabase, findFreePort, testPostgresUrl } from './postgres.ts'
 import { RestClient } from './rest-client.ts'
 
@@ -117,6 +118,21 @@ export class TestRegistry {
   /** A browser of this user that has signed in; of nobody without a name. */
   browser(name?: string, password = PASSWORD): Promise<RestClient> {
     return name === undefined ? Promise.resolve(new RestClient(this.url)) : RestClient.signIn(this.url, name, password)
+  }
+
+  /** Somebody who calls the API with an OAuth token of this user's, with these scopes. */
+  async bearer(name: string, scope: string): Promise<RestClient> {
+    return new RestClient(this.url, `Bearer ${await this.oauthToken(name, scope)}`)
+  }
+
+  async oauthToken(name: string, scope: string): Promise<string> {
+    const { db } = this.#server.services
+    const account = await db.read(findAccount, { name })
+    if (account === undefined) throw new Error(`There is no ${name}`)
+    const { databaseSecretKey } = this.#config.secrets
+    if (databaseSecretKey === undefined) throw new Error('Tests have a DATABASE_SECRET_KEY')
+    const { id: accountId, namespaceId } = account
+    return issueTestToken({ db, databaseSecretKey }, { accountId, namespaceId, scope, doing: this.doing })
   }
 
   async addUser(name: string): Promise<number> {

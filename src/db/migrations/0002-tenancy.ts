@@ -146,6 +146,8 @@ export const tenancy: Migration = {
         `challenge ${t.text}`,
         `challenge_method ${t.text}`,
         `expires_ms ${t.int} not null`,
+        // What it was exchanged for: a code that comes a second time was stolen, and ends what the first has brought.
+        `token_id ${t.int}`,
       ]),
       'create index oauth_code_expires on oauth_code (expires_ms)',
       'create index oauth_code_account on oauth_code (account_id)',
@@ -241,6 +243,21 @@ export const tenancy: Migration = {
         `events ${t.int} not null`,
         'primary key (repository_id, day)',
       ]),
+
+      // The words in the names of live repositories, for the search: kept by whatever creates, hides or deletes one.
+      table('repository_word', [
+        `repository_id ${t.int} not null references repository (id) on delete cascade`,
+        `word ${t.text} not null`,
+        `namespace_id ${t.int} not null`,
+        `is_public ${t.bool} not null`,
+        'primary key (repository_id, word)',
+      ]),
+      'create index repository_word_search on repository_word (is_public, word, repository_id)',
+      'create index repository_word_namespace on repository_word (namespace_id, is_public, word, repository_id)',
+
+      // Lists over all namespaces go by id.
+      "create index repository_public_id on repository (id) where deleted_ms is null and visibility = 'public'",
+      'create index repository_namespace_id on repository (namespace_id, id) where deleted_ms is null',
 
       // The newest change of a repository, for lists.
       'create index tag_started on tag (repository_id, start_ms)',

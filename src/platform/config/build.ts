@@ -25,6 +25,7 @@ export function buildConfig(read: KeyReader, file: string | undefined): Config {
       readOnlySuperUsers: read.get(keys.GLOBAL_READONLY_SUPER_USERS),
       restrictedUsers: read.get(keys.FEATURE_RESTRICTED_USERS),
       unrestrictedUsers: read.get(keys.RESTRICTED_USERS_WHITELIST),
+      partialUserNames: read.get(keys.FEATURE_PARTIAL_USER_AUTOCOMPLETE),
       userCreation: read.get(keys.FEATURE_USER_CREATION),
       inviteOnlyUserCreation: read.get(keys.FEATURE_INVITE_ONLY_USER_CREATION),
       directLogin: read.get(keys.FEATURE_DIRECT_LOGIN),

@@ -50,6 +50,7 @@ export interface Config {
     readonly readOnlySuperUsers: readonly string[]
     readonly restrictedUsers: boolean
     readonly unrestrictedUsers: readonly string[]
+    readonly partialUserNames: boolean
     readonly userCreation: boolean
     readonly inviteOnlyUserCreation: boolean
     readonly directLogin: boolean

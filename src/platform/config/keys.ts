@@ -171,6 +171,10 @@ export const keys = {
     fallback: [],
     help: 'Names of the users whom FEATURE_RESTRICTED_USERS does not restrict.',
   }),
+  FEATURE_PARTIAL_USER_AUTOCOMPLETE: quay('FEATURE_PARTIAL_USER_AUTOCOMPLETE', 'accounts', trueOrFalse, {
+    fallback: true,
+    help: 'Finds users by the beginning of their name. Otherwise, and always for who has not signed in, only by all of it.',
+  }),
   FEATURE_USER_CREATION: quay('FEATURE_USER_CREATION', 'accounts', trueOrFalse, {
     fallback: true,
     help: 'Lets people create their own account. Superusers always may.',

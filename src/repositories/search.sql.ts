@@ -1,0 +1,91 @@
+import type { Tx } from '../db/db.ts'
+import { join, type Sql, sql } from '../db/sql.ts'
+import { grantedRepositories, ownNamespaces, type Viewer } from './reach.sql.ts'
+import { rangeOf } from './words.ts'
+
+export interface CandidateRow {
+  readonly id: number
+  readonly name: string
+  readonly namespace: string
+}
+
+export interface Wanted {
+  /** Begins a word of the name; undefined for any name. */
+  readonly term: string | undefined
+  /** Begins the name of the namespace. */
+  readonly namespace?: string | undefined
+}
+
+/** Namespaces that one search looks into when it names the beginning of their name. */
+const MAX_NAMESPACES = 50
+
+/**
+ * Repositories that the viewer may read and one of `wanted` speaks of. Each way to see a repository is a walk of its own
+ * index and ends after `limit` rows, so what others hide costs nothing and shows nothing, not even by the time it takes.
+ */
+export function selectCandidates(
+  tx: Tx,
+  viewer: Viewer,
+  wanted: readonly Wanted[],
+  limit: number,
+): Promise<CandidateRow[]> {
+  return tx.all(
+    join(
+      wanted.flatMap((one) => walksOf(viewer, one, limit)),
+      ' union ',
+    ),
+  )
+}
+
+function walksOf({ accountId, readsAll }: Viewer, { term, namespace }: Wanted, limit: number): Sql[] {
+  const conditions = [sql`r.deleted_ms is null`, sql`n.state = 'active'`]
+  if (term !== undefined) {
+    const { from, to } = rangeOf(term)
+    conditions.push(sql`w.word >= ${from} and w.word < ${to}`)
+  }
+  if (namespace !== undefined) {
+    const { from, to } = rangeOf(namespace)
+    conditions.push(sql`w.namespace_id in (
+      select b.id from namespace b
+       where b.name >= ${from} and b.name < ${to} order by b.name limit ${MAX_NAMESPACES})`)
+  }
+  const walk = (words: Sql, seen: Sql) => sql`
+    select id, name, namespace from (
+      select r.id, r.name, n.name as namespace
+        from ${words} join repository r on r.id = w.repository_id join namespace n on n.id = r.namespace_id
+       where ${join([seen, ...conditions], ' and ')}
+       order by w.word, w.repository_id
+       limit ${limit}) as found`
+  const words = sql`repository_word w`
+  const open = walk(words, sql`w.is_public = 1 and r.visibility = 'public'`)
+  if (readsAll) return [open, walk(words, sql`w.is_public = 0`)]
+  if (accountId === 0) return [open]
+  const own = walk(words, sql`w.is_public = 0 and w.namespace_id in ${ownNamespaces(accountId)}`)
+  const grants = sql`${grantedRepositories(accountId)} as g join repository_word w on w.repository_id = g.repository_id`
+  return [open, own, walk(grants, sql`w.is_public = 0`)]
+}
+
+export interface FoundRow extends CandidateRow {
+  readonly description: string
+  readonly visibility: 'public' | 'private'
+  readonly namespaceKind: 'user' | 'organization'
+  readonly namespaceEmail: string | null
+  readonly lastModifiedMs: number | null
+  readonly stars: number
+  readonly popularity: number
+}
+
+/** What a search shows of repositories that were found. `sinceDay` begins the time whose pulls make them popular. */
+export function selectFound(tx: Tx, ids: readonly number[], sinceDay: number): Promise<FoundRow[]> {
+  return tx.all(sql`
+    select r.id, r.name, n.name as namespace, r.description, r.visibility, n.kind as "namespaceKind",
+           case n.kind when 'user' then a.email else n.email end as "namespaceEmail",
+           (select max(t.start_ms) from tag t where t.repository_id = r.id) as "lastModifiedMs",
+           (select count(*) from star s where s.repository_id = r.id) as stars,
+           (select cast(coalesce(sum(c.events), 0) as bigint) from repository_activity c
+             where c.repository_id = r.id and c.day >= ${sinceDay}) as popularity
+      from repository r
+      join namespace n on n.id = r.namespace_id
+      left join account a on a.name = n.name and a.kind = 'user'
+     where r.id ${tx.dialect.anyOf(ids)}`)
+}
