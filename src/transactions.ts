@@ -15,6 +15,7 @@ import * as fsckEvents from './fsck/events.ts'
 import * as fsckManifests from './fsck/manifests.ts'
 import * as fsckRows from './fsck/rows.ts'
 import * as gc from './gc/gc.ts'
+import * as purge from './gc/purge.ts'
 import * as backoff from './identity/backoff.ts'
 import * as emailCodes from './identity/email-codes.ts'
 import * as ownPassword from './identity/own-password.ts'
@@ -91,6 +92,7 @@ export const modules = {
   ownership,
   ownPassword,
   profile,
+  purge,
   push,
   referrers,
   registrySize,

@@ -4,6 +4,7 @@ import { applicationRoutes } from './application.routes.ts'
 import { applicationTokenRoutes } from './application-token.routes.ts'
 import { authorizationRoutes } from './authorization.routes.ts'
 import { configRoutes } from './config.routes.ts'
+import { deletionRoutes } from './deletion.routes.ts'
 import { documentRoutes } from './document.routes.ts'
 import { errorRoutes } from './error.routes.ts'
 import { loginRoutes } from './login.routes.ts'
@@ -55,6 +56,7 @@ export const restRoutes: readonly AnyRestRoute[] = [
   ...superuserUserRoutes,
   ...superuserOrganizationRoutes,
   ...superuserRegistryRoutes,
+  ...deletionRoutes,
   ...serviceKeyRoutes,
   ...messageRoutes,
   ...configRoutes,

@@ -16,6 +16,7 @@ export async function deleteNamespace(tx: Tx, input: { namespaceId: number; doin
   for (const { id } of await shutAccounts(tx, namespaceId))
     await bumpRights(tx, { scope: `s:${id}`, nowMs: doing.nowMs })
   await bumpRights(tx, { scope: `n:${namespaceId}`, nowMs: doing.nowMs })
+  tx.signal('jobs', 'purge')
   const { name, kind } = deleted
   const who = { namespaceId, actor: doing.actor, address: doing.address, occurredMs: doing.nowMs }
   if (kind === 'user') await recordEvent(tx, { kind: 'user_delete', ...who, metadata: { username: name } })

@@ -61,6 +61,7 @@ export async function deleteRepository(tx: Tx, input: Change): Promise<void> {
   const before = await lockRepository(tx, repositoryId)
   if (before === undefined) return
   await markRepositoryDeleted(tx, repositoryId, doing.nowMs)
+  tx.signal('jobs', 'purge')
   await removeWords(tx, repositoryId)
   await bumpRights(tx, { scope: `r:${repositoryId}`, nowMs: doing.nowMs })
   await log(tx, input, 'delete_repo', before, {})

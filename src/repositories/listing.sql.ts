@@ -62,9 +62,15 @@ export function selectVisibleRepositories(
   const page = sql`and r.name > ${after} and r.deleted_ms is null order by r.name limit ${limit}`
   if (namespace.own)
     return tx.all(sql`select ${columns} from repository r where r.namespace_id = ${namespace.id} ${page}`)
+  // From what the viewer was granted, which is little, and not from all that the namespace holds.
   const granted = sql`
-    select ${columns} from repository r
-     where r.id in ${grantedRepositories(accountId)} and r.namespace_id = ${namespace.id} ${page}`
+    select ${columns}
+      from (select g.repository_id from ${grantedRepositories(accountId)} as g
+             where (select p.namespace_id from repository p
+                     where p.id = g.repository_id and p.deleted_ms is null and p.name > ${after}) = ${namespace.id}) as g
+      join repository r on r.id = g.repository_id
+     order by r.name
+     limit ${limit}`
   if (!viewer.withPublic) return tx.all(granted)
   // Two walks of their own index, each a page long, and not one over everything that is private.
   return tx.all(sql`
@@ -109,6 +115,9 @@ export function selectDecorations(
      where r.id ${tx.dialect.anyOf(ids)}`)
 }
 
+/** Who administers more namespaces than this lists them one by one. */
+const MAX_OWN = 10_000
+
 /** Repositories of every namespace after `afterId` that the viewer may read, by id: each way to see some is a walk of its own. */
 export function selectReadable(
   tx: Tx,
@@ -117,25 +126,29 @@ export function selectReadable(
   limit: number,
 ): Promise<(ListedRow & { namespace: string })[]> {
   const { accountId } = viewer
-  const page = sql`r.id > ${afterId} and r.deleted_ms is null`
-  const active = sql`join namespace n on n.id = r.namespace_id and n.state = 'active'`
-  const walk = (from: Sql, name: Sql) =>
-    sql`select id from (select r.id from ${from} order by r.id limit ${limit}) as ${name}`
-  const all = walk(sql`repository r ${active} where ${page}`, sql`everything`)
-  const open = walk(sql`repository r ${active} where ${page} and r.visibility = 'public'`, sql`open`)
-  const granted = walk(
-    sql`${grantedRepositories(accountId)} as g join repository r on r.id = g.repository_id ${active} where ${page}`,
-    sql`granted`,
-  )
+  // Asked row by row on purpose: a planner that joins here may begin at the wrong end, with every repository there is.
+  const isActive = sql`(select n.state from namespace n where n.id = r.namespace_id) = 'active'`
+  const live = sql`r.id > ${afterId} and r.deleted_ms is null`
+  const all = sql`select id from (
+    select r.id from repository r where ${live} and ${isActive} order by r.id limit ${limit}) as everything`
+  const open = sql`select id from (
+    select r.id from repository r
+     where ${live} and r.visibility = 'public' and ${isActive} order by r.id limit ${limit}) as open`
+  const granted = sql`select id from (
+    select g.repository_id as id from ${grantedRepositories(accountId)} as g
+     where g.repository_id > ${afterId}
+       and (select n.state from repository r join namespace n on n.id = r.namespace_id
+             where r.id = g.repository_id and r.deleted_ms is null) = 'active'
+     order by g.repository_id limit ${limit}) as granted`
   // No more than a page of each namespace, however many it holds.
-  const own = walk(
-    sql`(select n.id, (select max(p.id) from (
-               select r.id from repository r where r.namespace_id = n.id and ${page} order by r.id limit ${limit}) as p
-             ) as last_id
-           from namespace n where n.state = 'active' and n.id in ${ownNamespaces(accountId)}) as o
-        join repository r on r.namespace_id = o.id and r.id <= o.last_id where ${page}`,
-    sql`own`,
-  )
+  const own = sql`select id from (
+    select r.id
+      from (select n.id, (select max(p.id) from (
+                     select r.id from repository r where r.namespace_id = n.id and ${live} order by r.id limit ${limit}
+                   ) as p) as last_id
+              from namespace n where n.state = 'active' and n.id in ${ownNamespaces(accountId)} limit ${MAX_OWN}) as o
+      join repository r on r.namespace_id = o.id and ${live} and r.id <= o.last_id
+     order by r.id limit ${limit}) as own`
   const related = sql`${granted} union ${own}`
   const seen = viewer.readsAll ? all : viewer.withPublic ? sql`${open} union ${related}` : related
   return tx.all(sql`

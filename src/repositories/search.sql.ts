@@ -1,5 +1,5 @@
 import type { Tx } from '../db/db.ts'
-import { join, type Sql, sql } from '../db/sql.ts'
+import { empty, join, type Sql, sql } from '../db/sql.ts'
 import { grantedRepositories, ownNamespaces, type Viewer } from './reach.sql.ts'
 import { rangeOf } from './words.ts'
 
@@ -38,31 +38,39 @@ export function selectCandidates(
 }
 
 function walksOf({ accountId, readsAll }: Viewer, { term, namespace }: Wanted, limit: number): Sql[] {
-  const conditions = [sql`r.deleted_ms is null`, sql`n.state = 'active'`]
-  if (term !== undefined) {
-    const { from, to } = rangeOf(term)
-    conditions.push(sql`w.word >= ${from} and w.word < ${to}`)
-  }
-  if (namespace !== undefined) {
-    const { from, to } = rangeOf(namespace)
-    conditions.push(sql`w.namespace_id in (
-      select b.id from namespace b
-       where b.name >= ${from} and b.name < ${to} order by b.name limit ${MAX_NAMESPACES})`)
-  }
-  const walk = (words: Sql, seen: Sql) => sql`
-    select id, name, namespace from (
-      select r.id, r.name, n.name as namespace
-        from ${words} join repository r on r.id = w.repository_id join namespace n on n.id = r.namespace_id
-       where ${join([seen, ...conditions], ' and ')}
-       order by w.word, w.repository_id
-       limit ${limit}) as found`
-  const words = sql`repository_word w`
-  const open = walk(words, sql`w.is_public = 1 and r.visibility = 'public'`)
-  if (readsAll) return [open, walk(words, sql`w.is_public = 0`)]
+  const { from, to } = rangeOf(term ?? '')
+  const within = term === undefined ? [] : [sql`w.word >= ${from} and w.word < ${to}`]
+  const sources = namespace === undefined ? [sql`repository_word w`] : [inNamespaces(namespace)]
+  const walk = (seen: Sql, sorted: Sql, source: readonly Sql[] = sources) => sql`
+    select r.id, r.name, n.name as namespace
+      from (select w.repository_id from ${join(source, ' ')}
+             where ${join([seen, ...within], ' and ')} and ${isLive} ${sorted} limit ${limit}) as w
+      join repository r on r.id = w.repository_id
+      join namespace n on n.id = r.namespace_id`
+  const sorted = namespace === undefined ? sql`order by w.word, w.repository_id` : empty
+  const open = walk(sql`w.is_public = 1`, sorted)
+  if (readsAll) return [open, walk(sql`w.is_public = 0`, sorted)]
   if (accountId === 0) return [open]
-  const own = walk(words, sql`w.is_public = 0 and w.namespace_id in ${ownNamespaces(accountId)}`)
-  const grants = sql`${grantedRepositories(accountId)} as g join repository_word w on w.repository_id = g.repository_id`
-  return [open, own, walk(grants, sql`w.is_public = 0`)]
+  // Without an order of their own: where many fit, the first that the index has will do, and nothing is sorted.
+  const own = sql`w.is_public = 0 and w.namespace_id in ${ownNamespaces(accountId)}`
+  const granted = [
+    sql`${grantedRepositories(accountId)} as g join repository_word w on w.repository_id = g.repository_id`,
+  ]
+  const inThem = namespace === undefined ? sql`1 = 1` : sql`w.namespace_id in (${namespacesFrom(namespace)})`
+  return [open, walk(own, empty), walk(inThem, empty, granted)]
+}
+
+/** Asked row by row on purpose: a planner that joins here may begin at the wrong end, with every repository there is. */
+const isLive: Sql = sql`(select n.state from repository r join namespace n on n.id = r.namespace_id
+                          where r.id = w.repository_id and r.deleted_ms is null) = 'active'`
+
+function namespacesFrom(prefix: string): Sql {
+  const { from, to } = rangeOf(prefix)
+  return sql`select b.id from namespace b where b.name >= ${from} and b.name < ${to} order by b.name limit ${MAX_NAMESPACES}`
+}
+
+function inNamespaces(prefix: string): Sql {
+  return sql`(${namespacesFrom(prefix)}) as b join repository_word w on w.namespace_id = b.id`
 }
 
 export interface FoundRow extends CandidateRow {

@@ -2,6 +2,7 @@ import { rotateSigningKeys } from '../auth/keys.job.ts'
 import type { TokenAuthority } from '../auth/tokens.ts'
 import { countRegistrySize } from '../blobs/registry-size.job.ts'
 import { type CollectorCounts, collect } from '../gc/collector.job.ts'
+import { purgeDeleted } from '../gc/purge.job.ts'
 import { purgeOldBackoff } from '../identity/backoff.job.ts'
 import { purgeExpiredCredentials } from '../identity/expired.job.ts'
 import type { QueueJob, RecurringJob } from '../jobs/job.ts'
@@ -39,6 +40,7 @@ export function allJobs({
   })
   return [
     ...(config.gc.enabled ? [collector] : []),
+    purgeDeleted({ nameHoldMs: config.accounts.nameHoldMs }),
     deleteExpiredObjects([...stores.values()]),
     rotateSigningKeys(tokens),
     purgeOldBackoff,

@@ -1,6 +1,6 @@
 import type { TSchema } from 'typebox'
 import { Compile, type Validator } from 'typebox/compile'
-import type { AnyRestRoute } from '../../src/api/rest-route.ts'
+import type { DeclaredRoute } from '../../src/api/rest-context.ts'
 import type { Reply } from '../../src/platform/reply.ts'
 
 const validators = new Map<TSchema, Validator>()
@@ -9,7 +9,7 @@ const validators = new Map<TSchema, Validator>()
  * Throws, which makes a 500 of it, when a route answers something that it does not declare. Every server in a test has
  * it, so that whatever a test does also compares the API with its document.
  */
-export function checkAnswer(route: AnyRestRoute, reply: Reply): void {
+export function checkAnswer(route: DeclaredRoute, reply: Reply): void {
   const declared = route.answers[reply.status]
   if (route.page && declared !== undefined) return
   if (declared === undefined) throw new Error(`${route.operationId} does not declare the status ${reply.status}`)

@@ -252,8 +252,11 @@ export const tenancy: Migration = {
         `is_public ${t.bool} not null`,
         'primary key (repository_id, word)',
       ]),
-      'create index repository_word_search on repository_word (is_public, word, repository_id)',
-      'create index repository_word_namespace on repository_word (namespace_id, is_public, word, repository_id)',
+      // Apart, so that no walk over what everybody sees ever passes by what few see.
+      'create index repository_word_open on repository_word (word, repository_id) where is_public = 1',
+      'create index repository_word_hidden on repository_word (word, repository_id) where is_public = 0',
+      'create index repository_word_open_in on repository_word (namespace_id, word, repository_id) where is_public = 1',
+      'create index repository_word_hidden_in on repository_word (namespace_id, word, repository_id) where is_public = 0',
 
       // Lists over all namespaces go by id.
       "create index repository_public_id on repository (id) where deleted_ms is null and visibility = 'public'",
