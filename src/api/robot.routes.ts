@@ -12,6 +12,7 @@ import {
   robotSealContext,
 } from '../accounts/robots.ts'
 import { holdsTeamRole, holdsUserRole } from '../accounts/roles.ts'
+import { refuse } from '../platform/errors.ts'
 import { empty } from '../platform/reply.ts'
 import { Seal } from '../platform/seal.ts'
 import { Avatar, avatarOf } from './avatar.ts'
@@ -20,6 +21,7 @@ import { answer } from './rest-edge.ts'
 import { messageRefusal } from './rest-errors.ts'
 import { flag, optionalInteger } from './rest-query.ts'
 import { type AnyRestRoute, type RestAccess, type RestRequest, restRoute } from './rest-route.ts'
+import { credentialForms } from './robot-credentials.ts'
 import type { ApiServices } from './services.ts'
 import { RobotRepoPermission } from './team.routes.ts'
 
@@ -99,7 +101,7 @@ type Request = Pick<RestRequest<never, never>, 'caller' | 'namespace' | 'namespa
 /** Robot accounts of the caller, and those of an organization: the same calls at two addresses. */
 interface Place {
   readonly base: string
-  readonly names: (suffix: 'Robots' | 'Robot' | 'RobotPermissions' | 'RobotToken') => string
+  readonly names: (suffix: 'Robots' | 'Robot' | 'RobotPermissions' | 'RobotToken' | 'RobotCredentials') => string
   readonly scope: 'user:admin' | 'org:admin'
   readonly list: RestAccess
   readonly look: RestAccess
@@ -271,7 +273,37 @@ function routesAt(place: Place): AnyRestRoute[] {
     },
   })
 
-  return [list, get, put, remove, permissions, regenerate]
+  /** GET …/robots/{robot_shortname}/credentials/{form}. The token in the form that a client takes; our own. */
+  const credentials = restRoute({
+    ...common,
+    method: 'GET',
+    path: `${base}/{robot_shortname}/credentials/{form}`,
+    operationId: `get${names('RobotCredentials')}`,
+    summary: `The token as a client takes it: ${Object.keys(credentialForms).join(', ')}`,
+    access: place.change,
+    answers: { 200: { describe: 'A text, or a file to keep', schema: Type.Unknown() } },
+    async handle({ services }, request) {
+      const form = request.params['form'] ?? ''
+      const make = Object.hasOwn(credentialForms, form) ? credentialForms[form] : undefined
+      if (make === undefined) throw refuse('NOT_FOUND')
+      const robot = await services.db.read(getRobot, robotIn(request))
+      const token = robotToken(services, robot)
+      const file = make({ name: robot.name, token, host: services.hostname() })
+      const attachment = { 'Content-Disposition': `attachment; filename="${file.fileName ?? ''}"` }
+      return {
+        status: 200,
+        headers: {
+          'Content-Type': file.contentType,
+          'Content-Length': Buffer.byteLength(file.content),
+          'Cache-Control': 'no-store',
+          ...(file.fileName !== undefined && attachment),
+        },
+        body: file.content,
+      }
+    },
+  })
+
+  return [list, get, put, remove, permissions, regenerate, credentials]
 }
 
 export const robotRoutes = [...routesAt(own), ...routesAt(ofOrganization)]

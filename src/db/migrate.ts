@@ -59,6 +59,39 @@ export async function migratePostgres(client: Client): Promise<void> {
   }
 }
 
+/**
+ * Looks whether a PostgreSQL database has the schema of this release, and changes nothing.
+ * @throws Error with a sentence for the operator when it has an older or a newer one, or none.
+ */
+export async function checkPostgresSchema(client: Client): Promise<void> {
+  const { rows: tables } = await client.query("select to_regclass('schema_migration') is not null as present")
+  const hasList = (tables as { present: boolean }[])[0]?.present === true
+  const { rows } = hasList ? await client.query('select id from schema_migration') : { rows: [] }
+  checkSchema(new Set(rows.map((row: { id: number }) => Number(row.id))))
+}
+
+/** The same for a database file. */
+export function checkSqliteSchema(path: string): void {
+  const session = new SqliteSession(path, { readOnly: true, cacheKiB: 1024 })
+  try {
+    const list = session.database.prepare("select name from sqlite_schema where name = 'schema_migration'").get()
+    const rows = list === undefined ? [] : session.database.prepare('select id from schema_migration').all()
+    checkSchema(new Set(rows.map((row) => Number(row['id']))))
+  } finally {
+    session.close()
+  }
+}
+
+function checkSchema(done: ReadonlySet<number>): void {
+  refuseNewer(done)
+  const missing = migrations.filter((migration) => !done.has(migration.id))
+  if (missing.length === 0) return
+  const steps = missing.map(({ id, name }) => `${id} (${name})`).join(', ')
+  throw new Error(
+    `The database does not have the schema of this release: step ${steps} is missing. Looking at it changes nothing, so it is not migrated here: start this release, run "longshore migrate", or use the release that serves it.`,
+  )
+}
+
 function refuseNewer(done: ReadonlySet<number>): void {
   const newest = Math.max(0, ...migrations.map((migration) => migration.id))
   const unknown = [...done].filter((id) => id > newest)

@@ -10,8 +10,8 @@ export interface CandidateRow {
 }
 
 export interface Wanted {
-  /** Begins a word of the name; undefined for any name. */
-  readonly term: string | undefined
+  /** Begins a word of the name; empty for any name. */
+  readonly term: string
   /** Begins the name of the namespace. */
   readonly namespace?: string | undefined
 }
@@ -38,40 +38,42 @@ export function selectCandidates(
 }
 
 function walksOf({ accountId, readsAll }: Viewer, { term, namespace }: Wanted, limit: number): Sql[] {
-  const { from, to } = rangeOf(term ?? '')
-  const within = term === undefined ? [] : [sql`w.word >= ${from} and w.word < ${to}`]
-  const sources = namespace === undefined ? [sql`repository_word w`] : [inNamespaces(namespace)]
-  const walk = (seen: Sql, sorted: Sql, source: readonly Sql[] = sources) => sql`
+  const word = rangeOf(term)
+  const conditions = [sql`w.word >= ${word.from} and w.word < ${word.to}`]
+  const words = sql`repository_word w`
+  const walk = (seen: readonly Sql[], sorted: Sql, source = words) => sql`
     select r.id, r.name, n.name as namespace
-      from (select w.repository_id from ${join(source, ' ')}
-             where ${join([seen, ...within], ' and ')} and ${isLive} ${sorted} limit ${limit}) as w
+      from (select w.repository_id from ${source}
+             where ${join([...seen, ...conditions, isLive], ' and ')} ${sorted} limit ${limit}) as w
       join repository r on r.id = w.repository_id
       join namespace n on n.id = r.namespace_id`
-  const sorted = namespace === undefined ? sql`order by w.word, w.repository_id` : empty
-  const open = walk(sql`w.is_public = 1`, sorted)
-  if (readsAll) return [open, walk(sql`w.is_public = 0`, sorted)]
+  const where = namespace === undefined ? undefined : rangeOf(namespace)
+  const named = where && sql`b.name >= ${where.from} and b.name < ${where.to}`
+  const inNamed =
+    named &&
+    sql`w.namespace_id in (
+    select b.id from namespace b where ${named} order by b.name limit ${MAX_NAMESPACES})`
+  const sorted = named === undefined ? sql`order by w.word, w.repository_id` : empty
+  const everywhere = (isPublic: Sql) => walk([isPublic, ...(inNamed ? [inNamed] : [])], sorted)
+  const open = everywhere(sql`w.is_public = 1`)
+  if (readsAll) return [open, everywhere(sql`w.is_public = 0`)]
   if (accountId === 0) return [open]
   // Without an order of their own: where many fit, the first that the index has will do, and nothing is sorted.
-  const own = sql`w.is_public = 0 and w.namespace_id in ${ownNamespaces(accountId)}`
-  const granted = [
-    sql`${grantedRepositories(accountId)} as g join repository_word w on w.repository_id = g.repository_id`,
+  const own = named
+    ? sql`(select b.id from namespace b where b.id in ${ownNamespaces(accountId)} and ${named})`
+    : ownNamespaces(accountId)
+  const grants = sql`${grantedRepositories(accountId)} as g join repository_word w on w.repository_id = g.repository_id`
+  const inNamedByRow = named && sql`(select 1 from namespace b where b.id = w.namespace_id and ${named}) = 1`
+  return [
+    open,
+    walk([sql`w.is_public = 0`, sql`w.namespace_id in ${own}`], empty),
+    walk([inNamedByRow ?? sql`1 = 1`], empty, grants),
   ]
-  const inThem = namespace === undefined ? sql`1 = 1` : sql`w.namespace_id in (${namespacesFrom(namespace)})`
-  return [open, walk(own, empty), walk(inThem, empty, granted)]
 }
 
 /** Asked row by row on purpose: a planner that joins here may begin at the wrong end, with every repository there is. */
 const isLive: Sql = sql`(select n.state from repository r join namespace n on n.id = r.namespace_id
                           where r.id = w.repository_id and r.deleted_ms is null) = 'active'`
-
-function namespacesFrom(prefix: string): Sql {
-  const { from, to } = rangeOf(prefix)
-  return sql`select b.id from namespace b where b.name >= ${from} and b.name < ${to} order by b.name limit ${MAX_NAMESPACES}`
-}
-
-function inNamespaces(prefix: string): Sql {
-  return sql`(${namespacesFrom(prefix)}) as b join repository_word w on w.namespace_id = b.id`
-}
 
 export interface FoundRow extends CandidateRow {
   readonly description: string

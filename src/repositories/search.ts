@@ -69,7 +69,7 @@ function wantedOf(query: string, terms: readonly string[]): Wanted[] {
   const wanted: Wanted[] = byLength.slice(0, MAX_WALKS).map((term) => ({ term }))
   const slash = query.indexOf('/')
   if (slash <= 0) return wanted
-  const [longest] = termsOf(query.slice(slash + 1)).toSorted((left, right) => right.length - left.length)
+  const [longest = ''] = termsOf(query.slice(slash + 1)).toSorted((left, right) => right.length - left.length)
   return [...wanted, { term: longest, namespace: query.slice(0, slash).trim().toLowerCase() }]
 }
 

@@ -26,7 +26,8 @@ async function open(t: TestContext): Promise<Scene> {
   const url = await createDatabase(await testPostgresUrl())
   const proxy = await openPostgresProxy(url)
   const modules = { test: { note } }
-  const db = await openPostgres({ url: proxy.url, modules, poolSize: 2, namedStatements: true, outcomeMs: 1_000 })
+  const patience = { outcomeMs: 1_000 }
+  const db = await openPostgres({ url: proxy.url, modules, poolSize: 2, namedStatements: true, patience })
   const eye = new pg.Client({ connectionString: url })
   await eye.connect()
   t.after(async () => {

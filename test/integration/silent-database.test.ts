@@ -25,7 +25,7 @@ async function open(t: TestContext): Promise<{ db: Db; proxy: PostgresProxy }> {
     modules: { test: { one, sleep, endOwnConnection } },
     poolSize: 2,
     namedStatements: true,
-    patience: { readMs: 300, transactionMs: 300, scanMs: 300, silenceMs: 200, closeMs: 300 },
+    patience: { readMs: 300, transactionMs: 300, scanMs: 300, silenceMs: 200, connectMs: 500, closeMs: 300 },
   })
   t.after(async () => {
     proxy.weather = 'closed'

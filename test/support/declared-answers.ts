@@ -11,7 +11,10 @@ const validators = new Map<TSchema, Validator>()
  */
 export function checkAnswer(route: DeclaredRoute, reply: Reply): void {
   const declared = route.answers[reply.status]
-  if (route.page && declared !== undefined) return
+  // Pages and files are what a person or another program reads.
+  if (declared !== undefined && (route.page || reply.headers['Content-Type'] !== 'application/json')) {
+    if (declared.schema !== undefined || typeof reply.body !== 'string' || reply.body === '' || route.page) return
+  }
   if (declared === undefined) throw new Error(`${route.operationId} does not declare the status ${reply.status}`)
   const body = typeof reply.body === 'string' && reply.body !== '' ? reply.body : undefined
   if (declared.schema === undefined) {
