@@ -15,8 +15,9 @@ import { openControlSocket } from './cli/control.ts'
 import { controlSocketPath } from './cli/control-client.ts'
 import { controlHandlers } from './cli/control-handlers.ts'
 import { processDeps } from './cli/process.ts'
+import { refuseMissingStore } from './cli/store-folders.ts'
 import type { Db, ReadOnlyDb } from './db/db.ts'
-import { openPostgres } from './db/postgres.ts'
+import { openPostgres, openPostgresToRead } from './db/postgres.ts'
 import { openSqlite, openSqliteToRead } from './db/sqlite.ts'
 import { newCounts } from './gc/collector.job.ts'
 import { PasswordCipher } from './identity/encrypted-password.ts'
@@ -63,14 +64,15 @@ export function openDatabase(config: Config): Promise<Db> {
   return openSqlite({ path: database.path, modules, modulesUrl: new URL('./transactions.ts', import.meta.url).href })
 }
 
-/** Opens database and stores only to look at them. */
+/** Opens database and stores only to look at them. @throws Error when one of them is missing or of another release. */
 async function openToRead(config: Config): Promise<{ db: ReadOnlyDb; stores: Map<string, BlobStore> }> {
-  const { database } = config
+  const { database, storage } = config
   const modulesUrl = new URL('./transactions.ts', import.meta.url).href
   const db =
     database.kind === 'postgres'
-      ? await openDatabase(config)
+      ? await openPostgresToRead({ ...database, url: database.url.reveal(), modules })
       : await openSqliteToRead({ path: database.path, modules, modulesUrl })
+  for (const [location, { path }] of Object.entries(storage.locations)) refuseMissingStore(location, path)
   return { db, stores: await openStores(config, openLog(config.log)) }
 }
 

@@ -2,9 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { Type } from 'typebox'
 import { createMessage, deleteMessage, listMessages } from '../messages/messages.ts'
 import { empty } from '../platform/reply.ts'
-import type { RestCaller } from './rest-caller.ts'
 import { answer } from './rest-edge.ts'
-import { messageRefusal, problem } from './rest-errors.ts'
+import { problem } from './rest-errors.ts'
 import { restRoute } from './rest-route.ts'
 
 const Severity = Type.Union([Type.Literal('info'), Type.Literal('warning'), Type.Literal('error')])
@@ -16,9 +15,7 @@ const GlobalMessage = Type.Object(
 )
 
 /** Quay refuses these two in the shape of its framework. */
-function requireSuperuser(caller: RestCaller): void {
-  if (!caller.standing.superuser || !caller.caps.superuser) throw messageRefusal(403, 'Unauthorized')
-}
+const superusers = { kind: 'superuser', refusal: 'message' } as const
 
 /** GET /api/v1/messages. What the operators tell everybody. */
 const list = restRoute({
@@ -48,7 +45,7 @@ const create = restRoute({
   operationId: 'createGlobalMessage',
   tag: 'globalmessages',
   summary: 'Tells everybody something',
-  access: { kind: 'signed-in' },
+  access: superusers,
   scope: 'super:user',
   freshLogin: true,
   isOn: (config) => config.accounts.superUsersEnabled,
@@ -60,7 +57,6 @@ const create = restRoute({
   ),
   answers: { 201: { describe: 'Everybody sees it' } },
   async handle({ services }, { caller, body, doing }) {
-    requireSuperuser(caller)
     if (body.message === undefined) throw problem('invalid_request', 'The body has no message.')
     const { content, media_type: mediaType, severity } = body.message
     const message = { uuid: randomUUID(), content, mediaType, severity }
@@ -76,13 +72,12 @@ const remove = restRoute({
   operationId: 'deleteGlobalMessage',
   tag: 'globalmessages',
   summary: 'Takes back what everybody was told',
-  access: { kind: 'signed-in' },
+  access: superusers,
   scope: 'super:user',
   freshLogin: true,
   isOn: (config) => config.accounts.superUsersEnabled,
   answers: { 204: { describe: 'Nobody sees it any more' } },
   async handle({ services }, { caller, params, doing }) {
-    requireSuperuser(caller)
     const change = { uuid: params['uuid'] ?? '', namespaceId: caller.namespaceId, doing }
     await services.db.transaction(deleteMessage, change)
     return empty(204)

@@ -101,8 +101,9 @@ async function permit(
       access.kind === 'signed-in' ||
       (access.kind === 'user' && holdsUserRole(caller.caps.user, access.role)) ||
       (access.kind === 'superuser' && caller.caps.superuser && actsAsSuperuser(access, caller))
-    if (caller.by === 'anonymous' || !held) throw refusalFor(caller)
-    return nowhere
+    if (caller.by !== 'anonymous' && held) return nowhere
+    const isMessage = access.kind === 'superuser' && access.refusal === 'message' && caller.by !== 'anonymous'
+    throw isMessage ? messageRefusal(403, 'Unauthorized') : refusalFor(caller)
   }
   const path = params['repository'] ?? `${params['orgname'] ?? ''}/`
   const known = await resolve(context, caller, path)

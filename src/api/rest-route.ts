@@ -16,7 +16,8 @@ import type { RestContext } from './rest-context.ts'
  *
  * `anyone`: also who has not signed in, unless anonymous access is off. `user`: somebody, with a credential that reaches
  * so far into their account. `repository`: of `{repository}` in the path; reading a public one needs no role.
- * `organization`: of `{orgname}` in the path. `superuser`. `signed-in`: somebody; the handler decides more by the body.
+ * `organization`: of `{orgname}` in the path. `superuser`, refused in the shape of the framework where Quay does so. `signed-in`: somebody; the handler decides more
+ * by the body.
  */
 export type RestAccess =
   | { readonly kind: 'anyone' }
@@ -24,7 +25,7 @@ export type RestAccess =
   | { readonly kind: 'user'; readonly role: UserRole }
   | { readonly kind: 'repository'; readonly role: RepositoryRole; readonly readOnlySuperuser?: true }
   | { readonly kind: 'organization'; readonly role: TeamRole; readonly readOnlySuperuser?: true }
-  | { readonly kind: 'superuser'; readonly readOnlySuperuser?: true }
+  | { readonly kind: 'superuser'; readonly readOnlySuperuser?: true; readonly refusal?: 'message' }
 
 export type RestMethod = 'GET' | 'POST' | 'PUT' | 'DELETE'
 

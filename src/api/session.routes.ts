@@ -4,7 +4,7 @@ import { signIn, signOut } from '../identity/sign-in.ts'
 import { isRefusal } from '../platform/errors.ts'
 import { json } from '../platform/reply.ts'
 import { answer } from './rest-edge.ts'
-import { RestRefusal } from './rest-errors.ts'
+import { problem, RestRefusal } from './rest-errors.ts'
 import { restRoute } from './rest-route.ts'
 
 const Success = Type.Object({ success: Type.Boolean() })
@@ -118,4 +118,40 @@ const logout = restRoute({
   },
 })
 
-export const sessionRoutes = [getCsrfToken, signInUser, verifyUser, logout]
+/** POST /api/v1/externallogin/{service_id}. This release knows no other service to sign in by. */
+const externalLogin = restRoute({
+  method: 'POST',
+  path: '/api/v1/externallogin/{service_id}',
+  operationId: 'retrieveExternalLoginAuthorizationUrl',
+  tag: 'user',
+  summary: 'Where to sign in by another service',
+  access: { kind: 'anyone' },
+  internal: true,
+  alwaysOpen: true,
+  worksReadOnly: true,
+  body: Type.Object(
+    { kind: Type.Union([Type.Literal('login'), Type.Literal('attach'), Type.Literal('cli')]) },
+    { $id: 'GetLogin' },
+  ),
+  answers: { 200: { describe: 'The address', schema: Type.Object({ auth_url: Type.String() }) } },
+  async handle() {
+    throw problem('invalid_request', 'There is no such service to sign in by.')
+  },
+})
+
+/** POST /api/v1/detachexternal/{service_id}. Nothing is attached, so nothing is there to detach. */
+const detachExternal = restRoute({
+  method: 'POST',
+  path: '/api/v1/detachexternal/{service_id}',
+  operationId: 'detachExternalLogin',
+  tag: 'user',
+  summary: 'Ends signing in by another service',
+  access: { kind: 'user', role: 'admin' },
+  scope: 'user:admin',
+  internal: true,
+  isOn: (config) => config.accounts.directLogin,
+  answers: { 200: { describe: 'It is not attached', schema: Success } },
+  handle: async () => answer(200, { success: true }),
+})
+
+export const sessionRoutes = [getCsrfToken, signInUser, verifyUser, logout, externalLogin, detachExternal]

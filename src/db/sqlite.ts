@@ -12,7 +12,7 @@ import {
   type TransactionOptions,
 } from './db.ts'
 import { sqliteDialect } from './dialect.ts'
-import { migrateSqlite } from './migrate.ts'
+import { checkSqliteSchema, migrateSqlite } from './migrate.ts'
 import { type ProcessLock, tryProcessLock } from './process-lock.ts'
 import { SqliteSession } from './sqlite-session.ts'
 import { type Answer, type Call, fromPlainError, type ThreadData } from './thread-messages.ts'
@@ -42,11 +42,12 @@ export async function openSqlite(options: SqliteOptions): Promise<Db> {
 
 /**
  * Opens the embedded database only to look at it, also beside the process that serves it: nothing is migrated, locked or
- * written. @throws Error when there is no database.
+ * written. @throws Error when there is no database, or when it does not have the schema of this release.
  */
 export async function openSqliteToRead(options: SqliteOptions): Promise<ReadOnlyDb> {
   const { path } = options
   if (!existsSync(path)) throw new Error(`There is no database at ${path}. Check --data and DB_URI.`)
+  checkSqliteSchema(path)
   const reader = await Thread.start({ ...placeOf(options), role: 'reader', cacheKiB: 8_192, checkpoints: false })
   const names = namesOf(options.modules)
   return {

@@ -42,6 +42,27 @@ export function selectApplication(tx: Tx, namespaceId: number, clientId: string)
     select ${columns} from oauth_application p where p.client_id = ${clientId} and p.namespace_id = ${namespaceId}`)
 }
 
+/** Held against every grant to it, until the transaction ends. */
+export function lockApplication(tx: Tx, namespaceId: number, clientId: string): Promise<ApplicationRow | undefined> {
+  return tx.first(sql`
+    select ${columns} from oauth_application p
+     where p.client_id = ${clientId} and p.namespace_id = ${namespaceId} ${tx.dialect.forUpdate()}`)
+}
+
+export interface HeldApplicationRow {
+  readonly id: number
+  readonly clientId: string
+  readonly name: string
+}
+
+/** Held against its deletion. Undefined when it is gone, or its organization is not active. */
+export function holdApplication(tx: Tx, id: number): Promise<HeldApplicationRow | undefined> {
+  return tx.first(sql`
+    select p.id, p.client_id as "clientId", p.name
+      from oauth_application p join namespace n on n.id = p.namespace_id and n.state = 'active'
+     where p.id = ${id} ${tx.dialect.forKeyShare('p')}`)
+}
+
 export function selectApplications(tx: Tx, namespaceId: number, limit: number): Promise<ApplicationRow[]> {
   return tx.all(sql`
     select ${columns} from oauth_application p where p.namespace_id = ${namespaceId} order by p.id limit ${limit}`)
@@ -79,8 +100,19 @@ export function selectTokenHolders(tx: Tx, applicationId: number): Promise<{ acc
     select distinct account_id as "accountId" from oauth_token where application_id = ${applicationId} limit 100000`)
 }
 
+/** The same of every application of a namespace. */
+export function selectTokenHoldersOf(tx: Tx, namespaceId: number): Promise<{ accountId: number }[]> {
+  return tx.all(sql`
+    select distinct t.account_id as "accountId"
+      from oauth_application p join oauth_token t on t.application_id = p.id
+     where p.namespace_id = ${namespaceId}
+     limit 100000`)
+}
+
 export async function removeApplication(tx: Tx, id: number): Promise<void> {
   await tx.run(sql`delete from oauth_code where application_id = ${id}`)
+  await tx.run(sql`
+    delete from notice where about in (select 'oauth_assignment:' || uuid from oauth_assignment where application_id = ${id})`)
   await tx.run(sql`delete from oauth_assignment where application_id = ${id}`)
   await tx.run(sql`delete from oauth_token where application_id = ${id}`)
   await tx.run(sql`delete from oauth_application where id = ${id}`)

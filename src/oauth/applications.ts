@@ -6,12 +6,14 @@ import {
   type ApplicationRow,
   type ApplicationTexts,
   insertApplication,
+  lockApplication,
   type OwnedApplicationRow,
   removeApplication,
   selectApplication,
   selectApplications,
   selectOwnedApplication,
   selectTokenHolders,
+  selectTokenHoldersOf,
   updateApplication,
   updateApplicationSecret,
 } from './applications.sql.ts'
@@ -20,8 +22,20 @@ export type Application = ApplicationRow
 /** With the organization that it belongs to. */
 export type OwnedApplication = OwnedApplicationRow
 
+/** What a client says of an application; what it leaves out is empty. */
+export interface GivenTexts {
+  readonly name: string
+  readonly description?: string | null
+  readonly application_uri?: string | null
+  readonly redirect_uri?: string | null
+  readonly avatar_email?: string | null
+}
+
 const MAX_LIST = 10_000
 const MAX_TEXT = 4_096
+const MAX_DESCRIPTION = 65_536
+/** A name that Quay keeps for itself: a client that was written for it must not come to rely on ours. */
+const RESERVED_NAME = '__quay_bootstrap_app'
 
 /** What a sealed client secret is bound to. */
 export function applicationSealContext(clientId: string): string {
@@ -35,7 +49,7 @@ interface ChangeApplication {
 }
 
 export interface CreateApplication extends ChangeApplication {
-  readonly texts: ApplicationTexts
+  readonly texts: GivenTexts
   readonly secretSealed: Uint8Array
 }
 
@@ -43,16 +57,29 @@ export interface CreateApplication extends ChangeApplication {
 export async function createApplication(tx: Tx, input: CreateApplication): Promise<Application> {
   const { namespaceId, clientId, secretSealed, texts, doing } = input
   checkTexts(texts)
-  await insertApplication(tx, { ...texts, clientId, secretSealed, namespaceId, nowMs: doing.nowMs })
+  await insertApplication(tx, { ...stored(texts), clientId, secretSealed, namespaceId, nowMs: doing.nowMs })
   await log(tx, input, 'create_application', logOf(texts, clientId))
   return get(tx, input)
 }
 
-function checkTexts(texts: ApplicationTexts): void {
-  if (texts.name.trim() === '') throw refuse('INVALID_REQUEST', {}, 'An application needs a name.')
-  for (const text of Object.values(texts))
-    if (typeof text === 'string' && text.length > MAX_TEXT)
-      throw refuse('INVALID_REQUEST', {}, `Texts of an application have at most ${MAX_TEXT} characters.`)
+function checkTexts({ name, description, ...addresses }: GivenTexts): void {
+  if (name.trim() === '') throw refuse('INVALID_REQUEST', {}, 'An application needs a name.')
+  if (name === RESERVED_NAME) throw refuse('INVALID_REQUEST', {}, `The name ${RESERVED_NAME} is reserved.`)
+  if ((description ?? '').length > MAX_DESCRIPTION)
+    throw refuse('INVALID_REQUEST', {}, `The description has at most ${MAX_DESCRIPTION} characters.`)
+  for (const text of [name, addresses.application_uri, addresses.redirect_uri, addresses.avatar_email])
+    if ((text ?? '').length > MAX_TEXT)
+      throw refuse('INVALID_REQUEST', {}, `The name and the addresses have at most ${MAX_TEXT} characters each.`)
+}
+
+function stored(texts: GivenTexts): ApplicationTexts {
+  return {
+    name: texts.name,
+    description: texts.description ?? '',
+    applicationUri: texts.application_uri ?? '',
+    redirectUri: texts.redirect_uri ?? '',
+    avatarEmail: texts.avatar_email ?? null,
+  }
 }
 
 /** The applications of an organization, oldest first; at most 10,000. */
@@ -73,11 +100,11 @@ export function findOwnedApplication(tx: Tx, input: { clientId: string }): Promi
 /** Replaces every text of an application. @throws DomainError NOT_FOUND, INVALID_REQUEST */
 export async function changeApplication(
   tx: Tx,
-  input: ChangeApplication & { texts: ApplicationTexts },
+  input: ChangeApplication & { texts: GivenTexts },
 ): Promise<Application> {
-  const { id } = await get(tx, input)
   checkTexts(input.texts)
-  await updateApplication(tx, id, input.texts)
+  const { id } = await hold(tx, input)
+  await updateApplication(tx, id, stored(input.texts))
   await log(tx, input, 'update_application', logOf(input.texts, input.clientId))
   return get(tx, input)
 }
@@ -87,7 +114,7 @@ export async function resetApplicationSecret(
   tx: Tx,
   input: ChangeApplication & { secretSealed: Uint8Array },
 ): Promise<Application> {
-  const { id, name } = await get(tx, input)
+  const { id, name } = await hold(tx, input)
   await updateApplicationSecret(tx, id, input.secretSealed)
   const metadata = { application_name: name, client_id: input.clientId }
   await log(tx, input, 'reset_application_client_secret', metadata)
@@ -96,11 +123,21 @@ export async function resetApplicationSecret(
 
 /** Deletes an application; every token that it was given ends at once. @throws DomainError NOT_FOUND */
 export async function deleteApplication(tx: Tx, input: ChangeApplication): Promise<void> {
-  const { id, name } = await get(tx, input)
+  // Held first: a grant that is under way is either seen here or finds no application any more.
+  const { id, name } = await hold(tx, input)
   const holders = await selectTokenHolders(tx, id)
   await removeApplication(tx, id)
   for (const { accountId } of holders) await bumpRights(tx, { scope: `s:${accountId}`, nowMs: input.doing.nowMs })
   await log(tx, input, 'delete_application', { application_name: name, client_id: input.clientId })
+}
+
+/**
+ * Makes every process ask again whether the tokens of an organization's applications still count: it was deleted, and
+ * they do not. Whoever has granted them may be of any other place.
+ */
+export async function endApplications(tx: Tx, input: { namespaceId: number; nowMs: number }): Promise<void> {
+  for (const { accountId } of await selectTokenHoldersOf(tx, input.namespaceId))
+    await bumpRights(tx, { scope: `s:${accountId}`, nowMs: input.nowMs })
 }
 
 async function get(tx: Tx, { namespaceId, clientId }: { namespaceId: number; clientId: string }): Promise<Application> {
@@ -109,14 +146,21 @@ async function get(tx: Tx, { namespaceId, clientId }: { namespaceId: number; cli
   return row
 }
 
-function logOf(texts: ApplicationTexts, clientId: string) {
-  const { name, description, applicationUri, redirectUri, avatarEmail } = texts
+async function hold(tx: Tx, { namespaceId, clientId }: ChangeApplication): Promise<Application> {
+  const row = await lockApplication(tx, namespaceId, clientId)
+  if (row === undefined) throw refuse('NOT_FOUND')
+  return row
+}
+
+/** What was sent, and only that, as Quay's entries tell it. */
+function logOf(texts: GivenTexts, clientId: string) {
+  const { name, description, application_uri, redirect_uri, avatar_email } = texts
   return {
     name,
-    description,
-    application_uri: applicationUri,
-    redirect_uri: redirectUri,
-    avatar_email: avatarEmail,
+    ...(description !== undefined && { description }),
+    ...(application_uri !== undefined && { application_uri }),
+    ...(redirect_uri !== undefined && { redirect_uri }),
+    ...(avatar_email !== undefined && { avatar_email }),
     application_name: name,
     client_id: clientId,
   }

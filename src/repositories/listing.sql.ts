@@ -126,8 +126,9 @@ export function selectReadable(
   limit: number,
 ): Promise<(ListedRow & { namespace: string })[]> {
   const { accountId } = viewer
-  // Asked row by row on purpose: a planner that joins here may begin at the wrong end, with every repository there is.
-  const isActive = sql`(select n.state from namespace n where n.id = r.namespace_id) = 'active'`
+  // Asked row by row, and by what it is not: a planner that joins here, or expects few to be active, may begin at the
+  // wrong end, with every repository there is.
+  const isActive = sql`(select n.state from namespace n where n.id = r.namespace_id) not in ('disabled', 'deleted')`
   const live = sql`r.id > ${afterId} and r.deleted_ms is null`
   const all = sql`select id from (
     select r.id from repository r where ${live} and ${isActive} order by r.id limit ${limit}) as everything`
@@ -138,7 +139,7 @@ export function selectReadable(
     select g.repository_id as id from ${grantedRepositories(accountId)} as g
      where g.repository_id > ${afterId}
        and (select n.state from repository r join namespace n on n.id = r.namespace_id
-             where r.id = g.repository_id and r.deleted_ms is null) = 'active'
+             where r.id = g.repository_id and r.deleted_ms is null) not in ('disabled', 'deleted')
      order by g.repository_id limit ${limit}) as granted`
   // No more than a page of each namespace, however many it holds.
   const own = sql`select id from (

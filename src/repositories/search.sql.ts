@@ -41,11 +41,11 @@ function walksOf({ accountId, readsAll }: Viewer, { term, namespace }: Wanted, l
   const word = rangeOf(term)
   const conditions = [sql`w.word >= ${word.from} and w.word < ${word.to}`]
   const words = sql`repository_word w`
-  const walk = (seen: readonly Sql[], sorted: Sql, source = words) => sql`
+  const walk = (seen: readonly Sql[], sorted: Sql, source = words, check = empty) => sql`
     select r.id, r.name, n.name as namespace
       from (select w.repository_id from ${source}
              where ${join([...seen, ...conditions, isLive], ' and ')} ${sorted} limit ${limit}) as w
-      join repository r on r.id = w.repository_id
+      join repository r on r.id = w.repository_id ${check}
       join namespace n on n.id = r.namespace_id`
   const where = namespace === undefined ? undefined : rangeOf(namespace)
   const named = where && sql`b.name >= ${where.from} and b.name < ${where.to}`
@@ -54,8 +54,10 @@ function walksOf({ accountId, readsAll }: Viewer, { term, namespace }: Wanted, l
     sql`w.namespace_id in (
     select b.id from namespace b where ${named} order by b.name limit ${MAX_NAMESPACES})`
   const sorted = named === undefined ? sql`order by w.word, w.repository_id` : empty
-  const everywhere = (isPublic: Sql) => walk([isPublic, ...(inNamed ? [inNamed] : [])], sorted)
-  const open = everywhere(sql`w.is_public = 1`)
+  const everywhere = (isPublic: Sql, check?: Sql) =>
+    walk([isPublic, ...(inNamed ? [inNamed] : [])], sorted, words, check)
+  // The word only leads the way: whether everybody may see the repository, the repository says.
+  const open = everywhere(sql`w.is_public = 1`, sql`and r.visibility = 'public'`)
   if (readsAll) return [open, everywhere(sql`w.is_public = 0`)]
   if (accountId === 0) return [open]
   // Without an order of their own: where many fit, the first that the index has will do, and nothing is sorted.
@@ -71,9 +73,12 @@ function walksOf({ accountId, readsAll }: Viewer, { term, namespace }: Wanted, l
   ]
 }
 
-/** Asked row by row on purpose: a planner that joins here may begin at the wrong end, with every repository there is. */
+/**
+ * Asked row by row, and by what it is not: a planner that joins here, or expects few to be active, may begin at the wrong
+ * end, with every repository there is.
+ */
 const isLive: Sql = sql`(select n.state from repository r join namespace n on n.id = r.namespace_id
-                          where r.id = w.repository_id and r.deleted_ms is null) = 'active'`
+                          where r.id = w.repository_id and r.deleted_ms is null) not in ('disabled', 'deleted')`
 
 export interface FoundRow extends CandidateRow {
   readonly description: string

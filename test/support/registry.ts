@@ -148,6 +148,11 @@ export class TestRegistry {
     return made.accountId
   }
 
+  /** Of an account that this test has made. */
+  accountId(name: string): number | undefined {
+    return [...this.#names].find(([, known]) => known === name)?.[0]
+  }
+
   /** For domain functions that a test calls itself. */
   get doing(): Doing {
     return { actor: { kind: 'system', name: 'test' }, address: '127.0.0.1', nowMs: this.clock.nowMs() }
