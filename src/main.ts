@@ -4,9 +4,11 @@ import { join } from 'node:path'
 import { RightsEpochs } from './accounts/epochs.ts'
 import { answerUnknownPath, foldRestPath, mountApi } from './api/edge.ts'
 import type { RestContext } from './api/rest-context.ts'
+import type { ApiServices } from './api/services.ts'
 import { openPullSpool } from './audit/spool.ts'
 import { AccessCache } from './auth/access.ts'
 import { TokenAuthority } from './auth/tokens.ts'
+import { findKnownStore, rememberStore } from './blobs/stores.ts'
 import { Uploading } from './blobs/uploading.ts'
 import { releaseClaims } from './blobs/uploads.ts'
 import { runCommand } from './cli/cli.ts'
@@ -28,6 +30,7 @@ import { ManifestContents } from './manifests/contents.ts'
 import { foldV2Path } from './oci/name.ts'
 import { type Clock, systemClock } from './platform/clock.ts'
 import type { Config } from './platform/config/config.ts'
+import type { LoadedConfig } from './platform/config/load.ts'
 import { provideSecrets } from './platform/config/provide-secrets.ts'
 import type { Exchange } from './platform/exchange.ts'
 import { openHttpServer } from './platform/http.ts'
@@ -36,9 +39,11 @@ import { type Log, openLog } from './platform/log.ts'
 import { openMetricsServer } from './platform/metrics-server.ts'
 import { RateLimiter } from './platform/rate-limit.ts'
 import { RequestMetrics } from './platform/request-metrics.ts'
+import { FallbackIndexes } from './referrers/fallback.ts'
 import { answerHotRead, answerUnknown, mountRegistry, replyToBroken } from './registry/edge.ts'
 import type { RegistryServices } from './registry/services.ts'
 import { openFilesystemStore } from './storage/filesystem.ts'
+import { type KnownStore, markStore, recogniseStore, type StorePlace } from './storage/marker.ts'
 import { SendBuffers } from './storage/send-buffers.ts'
 import type { BlobStore } from './storage/storage.ts'
 import { modules } from './transactions.ts'
@@ -72,8 +77,15 @@ async function openToRead(config: Config): Promise<{ db: ReadOnlyDb; stores: Map
     database.kind === 'postgres'
       ? await openPostgresToRead({ ...database, url: database.url.reveal(), modules })
       : await openSqliteToRead({ path: database.path, modules, modulesUrl })
-  for (const [location, { path }] of Object.entries(storage.locations)) refuseMissingStore(location, path)
-  return { db, stores: await openStores(config, openLog(config.log)) }
+  try {
+    for (const [location, { path }] of Object.entries(storage.locations)) refuseMissingStore(location, path)
+    await recogniseStores(config, (location) => db.scan(findKnownStore, { location }))
+    return { db, stores: await openStores(config, openLog(config.log)) }
+  } catch (error) {
+    // Its thread or its connections would keep a process alive that has nothing more to do.
+    await db.close()
+    throw error
+  }
 }
 
 /** What a test may put in place of the real thing. */
@@ -81,6 +93,7 @@ export interface Overrides {
   readonly clock?: Clock
   readonly log?: Log
   readonly observeRest?: RestContext['observe']
+  readonly settings?: ApiServices['settings']
 }
 
 /**
@@ -96,8 +109,12 @@ export async function startServer(config: Config, overrides: Overrides = {}): Pr
   opened.defer(() => db.close())
   if (db.exclusive) await db.transaction(releaseClaims, { nowMs: clock.nowMs() })
   const secrets = provideSecrets(config)
+  const recognised = await recogniseStores(config, (location) => db.read(findKnownStore, { location }))
   const stores = await openStores(config, log)
   for (const store of stores.values()) opened.defer(() => store.close())
+  for (const { place, known, id = await markStore(place, newOpaqueId()) } of recognised) {
+    if (id !== known.id) await db.transaction(rememberStore, { location: place.location, id, nowMs: clock.nowMs() })
+  }
   const preferred = stores.get(config.storage.preference[0] ?? '')
   if (preferred === undefined)
     throw new Error('DISTRIBUTED_STORAGE_PREFERENCE names no store of DISTRIBUTED_STORAGE_CONFIG')
@@ -138,6 +155,7 @@ export async function startServer(config: Config, overrides: Overrides = {}): Pr
     identities: new Identification({
       db,
       clock,
+      epochs,
       log,
       failuresBeforeBackoff: config.accounts.loginFailuresBeforeBackoff,
       cipher: new PasswordCipher(secrets.secretKey.reveal()),
@@ -149,6 +167,7 @@ export async function startServer(config: Config, overrides: Overrides = {}): Pr
     epochs,
     pulls,
     contents: new ManifestContents(db),
+    fallbackIndexes: new FallbackIndexes(db),
     hostname: () => hostname,
   }
   opened.defer(() => services.uploading.settled())
@@ -188,7 +207,8 @@ export async function startServer(config: Config, overrides: Overrides = {}): Pr
     replyToBroken,
   })
   opened.defer(() => http.close(config.server.drainMs))
-  const api = { ...services, ...secrets, draining: () => draining }
+  const settings = overrides.settings ?? { sources: [], warnings: [] }
+  const api: ApiServices = { ...services, ...secrets, settings, draining: () => draining }
   const edge = { http, services, limits: rateLimiters(config, clock), metrics }
   mountRegistry(edge)
   mountApi({ http, services: api, observe: overrides.observeRest })
@@ -210,10 +230,11 @@ export async function startServer(config: Config, overrides: Overrides = {}): Pr
 }
 
 /** Serves as the command line asks, and says which link opens the form for the first account. */
-async function serve(config: Config, warnings: readonly string[]): Promise<Serving> {
+async function serve(loaded: LoadedConfig): Promise<Serving> {
+  const { config, warnings } = loaded
   const log = openLog(config.log)
   for (const warning of warnings) log.warn({}, warning)
-  const server = await startServer(config, { log })
+  const server = await startServer(config, { log, settings: loaded })
   const { db, clock } = server.services
   const secret = await ensureSetupSecret({ db, clock }).catch(async (error: unknown) => {
     // Nobody else would: the command ends with the error and the server would go on without it.
@@ -228,6 +249,26 @@ async function serve(config: Config, warnings: readonly string[]): Promise<Servi
 
 function isRegistryPath({ request }: Exchange): boolean {
   return /^\/v2(?:[/?]|$)/.test(request.url ?? '')
+}
+
+interface RecognisedStore {
+  readonly place: StorePlace
+  readonly known: KnownStore
+  readonly id: string | undefined
+}
+
+/** Before stores are opened, which makes what is missing. @throws Error when one is not what the database speaks of. */
+async function recogniseStores(
+  { storage }: Config,
+  find: (location: string) => Promise<KnownStore>,
+): Promise<RecognisedStore[]> {
+  const found: RecognisedStore[] = []
+  for (const [location, { path: root }] of Object.entries(storage.locations)) {
+    const known = await find(location)
+    const place = { location, root }
+    found.push({ place, known, id: await recogniseStore(place, known) })
+  }
+  return found
 }
 
 async function openStores(config: Config, log: Log): Promise<Map<string, BlobStore>> {
@@ -267,10 +308,15 @@ function observe(metrics: RequestMetrics, { db, pulls }: RegistryServices, count
     'Pulls that are logged but not yet in the database',
     () => pulls.stats().buffered,
   )
-  metrics.gauge('longshore_pull_spool_dropped', 'Pulls that could not be logged', () => pulls.stats().dropped)
-  metrics.gauge('quay_gc_storage_blobs_deleted_total', 'Blobs whose bytes were deleted', () => counts.blobs)
-  metrics.gauge('longshore_gc_bytes_deleted_total', 'Bytes given back by the collector', () => counts.bytes)
-  metrics.gauge('longshore_gc_manifests_deleted_total', 'Manifests collected', () => counts.manifests)
+  metrics.total('longshore_pull_spool_dropped_total', 'Pulls that could not be logged', () => pulls.stats().dropped)
+  metrics.total('quay_gc_storage_blobs_deleted_total', 'Blobs whose bytes were deleted', () => counts.blobs)
+  metrics.total('longshore_gc_bytes_deleted_total', 'Bytes given back by the collector', () => counts.bytes)
+  metrics.total('longshore_gc_manifests_deleted_total', 'Manifests collected', () => counts.manifests)
+  metrics.total(
+    'longshore_gc_failed_deletions_total',
+    'Tries to delete an object from a store that failed; each is repeated later',
+    () => counts.failures,
+  )
 }
 
 if (import.meta.main)

@@ -1,3 +1,4 @@
+import { placeOf } from '../identity/place.ts'
 import { readBody } from '../platform/body.ts'
 import { refuse } from '../platform/errors.ts'
 import type { Exchange } from '../platform/exchange.ts'
@@ -25,7 +26,7 @@ export async function readSmallBody(services: ApiServices, { request, response }
  */
 export function limitSetup({ services, setupLimiter }: ApiContext, { address }: Pick<Exchange, 'address'>): void {
   if (!services.config.rateLimits.enabled) return
-  const waitMs = setupLimiter.take(address)
+  const waitMs = setupLimiter.take(placeOf(address))
   if (waitMs === 0) return
   const seconds = Math.ceil(waitMs / 1000)
   throw refuse(
@@ -33,6 +34,13 @@ export function limitSetup({ services, setupLimiter }: ApiContext, { address }: 
     { retryAfterSeconds: seconds },
     `Too many attempts from this address. Try again in ${seconds} seconds.`,
   )
+}
+
+const MAX_AGENT = 256
+
+/** What a client says it is, for the log. */
+export function userAgentOf({ request }: Exchange): string {
+  return (request.headers['user-agent'] ?? '').slice(0, MAX_AGENT)
 }
 
 /** The parameters of the URL. Other than in the path, a name that cannot be decoded is no error. */

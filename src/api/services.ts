@@ -5,6 +5,7 @@ import type { Db } from '../db/db.ts'
 import type { Identification } from '../identity/identity.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Config } from '../platform/config/config.ts'
+import type { LoadedConfig } from '../platform/config/load.ts'
 import type { Secret } from '../platform/config/secret.ts'
 import type { Log } from '../platform/log.ts'
 import type { BlobStore } from '../storage/storage.ts'
@@ -12,6 +13,8 @@ import type { BlobStore } from '../storage/storage.ts'
 /** Everything the pages, the REST API and the health checks work with, built in `main.ts`. */
 export interface ApiServices {
   readonly config: Config
+  /** Where each value of the configuration came from, for those who may see it. */
+  readonly settings: Pick<LoadedConfig, 'sources' | 'warnings'>
   readonly db: Db
   readonly clock: Clock
   readonly log: Log

@@ -23,6 +23,13 @@ export async function recordEvent(tx: Tx, event: AuditEvent): Promise<void> {
   if ((await insertEvent(tx, row)) === 1) await offer(tx, row)
 }
 
+/** The same for many events of one transaction, with few statements. */
+export async function recordEvents(tx: Tx, events: readonly AuditEvent[]): Promise<void> {
+  const rows = events.map(toEventRow)
+  await insertEventRows(tx, rows)
+  await offerWanted(tx, rows)
+}
+
 export interface SpooledEvents {
   readonly spool: string
   /** Where in the spool the first byte of `lines` stands. */

@@ -6,6 +6,7 @@ import type { Log } from '../platform/log.ts'
 import { SpoolLog } from '../storage/spool-log.ts'
 import { type AuditEvent, toEventRow, toSpoolLine } from './event.ts'
 import { SpoolFeed } from './spool-feed.ts'
+import { SpoolLines } from './spool-lines.ts'
 
 export interface PullSpoolOptions {
   /** Several processes may share the folder. */
@@ -58,8 +59,7 @@ export class PullSpool {
   readonly #counts = { inserted: 0, damaged: 0, failed: 0 }
   readonly #own: SpoolFeed
   readonly #left = new Set<SpoolFeed>()
-  #lines = ''
-  #lineCount = 0
+  readonly #lines = new SpoolLines()
   #timer: NodeJS.Timeout | undefined
   #appending: Promise<void> | undefined
   #accepted = 0
@@ -93,10 +93,9 @@ export class PullSpool {
       this.#dropped++
       return false
     }
-    this.#lines += line
-    this.#lineCount++
+    this.#lines.add(line)
     this.#accepted++
-    if (this.#lineCount >= this.#batch) this.#work()
+    if (this.#lines.count >= this.#batch) this.#work()
     else this.#workIn(this.#flushMs)
     return true
   }
@@ -154,35 +153,33 @@ export class PullSpool {
 
   async #appendAll(): Promise<void> {
     await this.#appending?.catch(() => {})
-    while (this.#lineCount > 0) await this.#append()
+    while (this.#lines.count > 0) await this.#append()
   }
 
   #append(): Promise<void> {
     this.#appending ??= this.#appendLines().finally(() => {
       this.#appending = undefined
       // Those that came in the meantime: while we were writing, the timer found us busy.
-      if (this.#lineCount > 0) this.#workIn(this.#flushMs)
+      if (this.#lines.count > 0) this.#workIn(this.#flushMs)
     })
     return this.#appending
   }
 
   async #appendLines(): Promise<void> {
-    const { length } = this.#lines
-    const count = this.#lineCount
-    if (count === 0) return
+    if (this.#lines.count === 0) return
+    const written = this.#lines.copy()
     try {
-      await this.#own.log.append(Buffer.from(this.#lines))
+      await this.#own.log.append(written.bytes)
     } catch (error) {
       this.#counts.failed++
       throw error
     }
     // Only now: until they were written `record` had to count them, and an error must lose none.
-    this.#lines = this.#lines.slice(length)
-    this.#lineCount -= count
+    this.#lines.drop(written)
     faultpoint('spool.appended')
   }
 
   #waitingBytes(): number {
-    return this.#lines.length + this.#own.waitingBytes
+    return this.#lines.byteLength + this.#own.waitingBytes
   }
 }

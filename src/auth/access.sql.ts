@@ -20,7 +20,7 @@ export interface AccessRow {
   readonly tokenEpoch: number | null
   readonly ownNamespaceId: number | null
   readonly ownNamespaceState: 'active' | 'disabled' | 'deleted' | null
-  /** 1 while the OAuth or app-specific token that was asked about exists. */
+  /** 1 while the OAuth or app-specific token that was asked about exists, and the organization of its application. */
   readonly credential: number | null
 }
 
@@ -59,7 +59,10 @@ export async function selectAccess(
 function credentialOf(credential: AccessKey['credential']): Sql {
   if (credential === undefined) return sql`null`
   return credential.kind === 'oauth'
-    ? sql`(select 1 from oauth_token c where c.id = ${credential.id} and c.account_id = a.id)`
+    ? sql`(select 1 from oauth_token c
+             join oauth_application p on p.id = c.application_id
+             join namespace w on w.id = p.namespace_id and w.state = 'active'
+            where c.id = ${credential.id} and c.account_id = a.id)`
     : sql`(select 1 from app_token c where c.id = ${credential.id} and c.account_id = a.id)`
 }
 

@@ -1,7 +1,9 @@
 import type { Actor } from '../audit/audit.ts'
 import type { Clock } from '../platform/clock.ts'
+import { refuse } from '../platform/errors.ts'
 import { type Jwk, signText, verifyText } from './algorithms.ts'
 import { SigningKeys, type SigningKeysOptions } from './keys.ts'
+import { TokenCache } from './token-cache.ts'
 
 /** What a token may be used for at most, in the form of the Docker token specification. */
 export interface AccessClaim {
@@ -53,8 +55,13 @@ export interface TokenAuthorityOptions extends SigningKeysOptions {
 const ISSUER = 'longshore'
 const LEEWAY_SECONDS = 30
 const MAX_TOKEN_CHARACTERS = 8_192
-const MAX_VERIFIED = 10_000
-const MAX_SIGNED = 10_000
+/** What is signed: RS256 has the longest signature, 342 characters behind a dot. */
+const MAX_SIGNED_CHARACTERS = MAX_TOKEN_CHARACTERS - 343
+/** A usual token takes 2 KiB with its claims, so the number is what counts for those. */
+const VERIFIED_LIMITS = { maxEntries: 10_000, maxCost: 24 * 1024 * 1024 }
+const SIGNED_LIMITS = { maxEntries: 10_000, maxCost: 16 * 1024 * 1024 }
+/** The parsed claims of a token take about as much as its text, and a little more in objects. */
+const CLAIMS_COST = 512
 
 interface Verified {
   readonly claims: Claims
@@ -69,9 +76,9 @@ export class TokenAuthority {
   readonly #clock: Clock
   readonly #audience: () => string
   readonly #lifetimeSeconds: number
-  readonly #verified = new Map<string, Verified>()
+  readonly #verified = new TokenCache<Verified>(VERIFIED_LIMITS)
   /** Tokens of this second, by what was signed. */
-  readonly #signedNow = new Map<string, string>()
+  readonly #signedNow = new TokenCache<string>(SIGNED_LIMITS)
   #signedAt = 0
 
   private constructor(keys: SigningKeys, options: TokenAuthorityOptions) {
@@ -88,7 +95,8 @@ export class TokenAuthority {
 
   /**
    * A token for what the caller has found to be allowed.
-   * @throws DomainError UNAVAILABLE: there is no key to sign with at the moment.
+   * @throws DomainError UNAVAILABLE: there is no key to sign with at the moment; INVALID_REQUEST: more is asked for than a
+   * token can say. One that is longer than `verify` reads would only be refused later, where nobody could tell why.
    */
   issue(input: IssueToken): { token: string; expiresInSeconds: number; issuedAtIso: string } {
     const { key, privateKey } = this.#keys.signer()
@@ -108,6 +116,7 @@ export class TokenAuthority {
       context: { version: 2, entity_kind: kind, entity_reference: name },
     }
     const text = `${key.header}.${Buffer.from(JSON.stringify(claims)).toString('base64url')}`
+    if (text.length > MAX_SIGNED_CHARACTERS) throw tooLong(input.access.length)
     const token = this.#signed(iat, text, () => `${text}.${signText(key.algorithm, privateKey, text)}`)
     return { token, expiresInSeconds: this.#lifetimeSeconds, issuedAtIso: new Date(iat * 1_000).toISOString() }
   }
@@ -117,14 +126,14 @@ export class TokenAuthority {
    * the thousand machines that pull one image with one account.
    */
   #signed(iat: number, text: string, sign: () => string): string {
-    if (iat !== this.#signedAt || this.#signedNow.size >= MAX_SIGNED) {
+    if (iat !== this.#signedAt) {
       this.#signedNow.clear()
       this.#signedAt = iat
     }
     let token = this.#signedNow.get(text)
     if (token === undefined) {
       token = sign()
-      this.#signedNow.set(text, token)
+      this.#signedNow.set(text, token, text.length + token.length)
     }
     return token
   }
@@ -179,17 +188,15 @@ export class TokenAuthority {
     const latestStartMs = nowMs + LEEWAY_SECONDS * 1_000
     const untilMs = Math.min((claims.exp + LEEWAY_SECONDS) * 1_000, key.expiresMs)
     if (untilMs <= nowMs || claims.nbf * 1_000 > latestStartMs || claims.iat * 1_000 > latestStartMs) return undefined
-    this.#remember(token, { claims, untilMs, removals: this.#keys.removals })
+    const cost = token.length * 2 + CLAIMS_COST
+    this.#verified.set(token, { claims, untilMs, removals: this.#keys.removals }, cost)
     return claims
   }
+}
 
-  #remember(token: string, verified: Verified): void {
-    if (this.#verified.size >= MAX_VERIFIED) {
-      const oldest = this.#verified.keys().next()
-      if (!oldest.done) this.#verified.delete(oldest.value)
-    }
-    this.#verified.set(token, verified)
-  }
+function tooLong(scopes: number) {
+  const sentence = `A token cannot say so much: ${scopes} scopes make it longer than ${MAX_TOKEN_CHARACTERS} characters. Ask for fewer at once.`
+  return refuse('INVALID_REQUEST', { scopes, limit: MAX_TOKEN_CHARACTERS }, sentence)
 }
 
 /** Three parts, or undefined. Looks for dots instead of splitting, so a string of dots makes no array. */

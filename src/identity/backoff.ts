@@ -1,5 +1,4 @@
 import { hash } from 'node:crypto'
-import { isIPv6 } from 'node:net'
 import type { Tx } from '../db/db.ts'
 import { refuse } from '../platform/errors.ts'
 import {
@@ -11,6 +10,7 @@ import {
   updateWait,
   upsertFailure,
 } from './backoff.sql.ts'
+import { placeOf } from './place.ts'
 
 /** Under which keys failures are counted. Hashed: people type passwords where a user name belongs. */
 export interface BackoffKeys {
@@ -100,27 +100,6 @@ async function countFailure(tx: Tx, key: string, free: number, nowMs: number) {
   const waitMs = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(failures - free, 20))
   await updateWait(tx, key, nowMs + waitMs)
   return { failures, waitMs }
-}
-
-/** Whoever has one IPv6 address has its network of 64 bits too, and could use another address for each attempt. */
-function placeOf(address: string): string {
-  if (!isIPv6(address)) return address
-  // The URL parser writes every address in its one short form.
-  const short = new URL(`http://[${address.replace(/%.*$/, '')}]`).hostname.slice(1, -1)
-  const mapped = /^::ffff:([0-9a-f]+):([0-9a-f]+)$/.exec(short)
-  if (mapped) return ipv4Of(mapped[1] ?? '', mapped[2] ?? '')
-  const [head = '', tail] = short.split('::')
-  const groups = head.split(':').filter((group) => group !== '')
-  if (tail !== undefined) {
-    const last = tail.split(':').filter((group) => group !== '')
-    while (groups.length + last.length < 8) groups.push('0')
-  }
-  return `${groups.slice(0, 4).join(':')}::/64`
-}
-
-function ipv4Of(high: string, low: string): string {
-  const [left, right] = [Number.parseInt(high, 16), Number.parseInt(low, 16)]
-  return [left >> 8, left & 255, right >> 8, right & 255].join('.')
 }
 
 function keyOf(...parts: readonly string[]): string {

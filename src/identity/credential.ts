@@ -1,3 +1,4 @@
+import type { RightsScope } from '../accounts/epochs.ts'
 import type { Actor } from '../audit/audit.ts'
 import type { Caps } from '../oauth/scopes.ts'
 
@@ -10,6 +11,16 @@ export interface Identity {
   readonly credential?: { readonly kind: 'oauth' | 'app'; readonly id: number }
   /** How far the credential reaches; absent: as far as its owner. */
   readonly caps?: Caps
+  /** That the same secret need not be looked up again for a while; absent: it is looked up each time. */
+  readonly keep?: Keep
+}
+
+/** What a proof rests on. It may be kept for a minute at most, and no longer than none of this has changed. */
+export interface Keep {
+  /** Whose changes end it: of everything that was looked at to judge the secret. */
+  readonly scopes: readonly RightsScope[]
+  /** By the wall clock: when the credential ends, or somebody wants to know that it is still used. */
+  readonly untilMs?: number
 }
 
 export interface Credential {
@@ -30,7 +41,8 @@ export interface Refusal {
 
 /**
  * One kind of credential, such as a user's password. A new kind is a file beside this one and an entry in the list of
- * `Identification`; the user name tells the kinds apart (`$oauthtoken`, `owner+robot`).
+ * `Identification`; the user name tells the kinds apart (`$oauthtoken`, `owner+robot`). One whose every change raises an
+ * epoch may say in its answer that it can be kept (`Identity.keep`).
  */
 export interface CredentialKind {
   readonly name: string

@@ -22,12 +22,16 @@ export interface EmailCodeRow {
   readonly namespaceId: number
   readonly enabled: number
   readonly purpose: CodePurpose
+  /** To which it was sent. */
   readonly email: string
+  /** The account's. */
+  readonly currentEmail: string | null
 }
 
 export function selectEmailCode(tx: Tx, secretHash: string, nowMs: number): Promise<EmailCodeRow | undefined> {
   return tx.first(sql`
-    select c.account_id as "accountId", a.name, a.namespace_id as "namespaceId", a.enabled, c.purpose, c.email
+    select c.account_id as "accountId", a.name, a.namespace_id as "namespaceId", a.enabled, c.purpose, c.email,
+           a.email as "currentEmail"
       from email_code c join account a on a.id = c.account_id
      where c.secret_hash = ${secretHash} and c.expires_ms > ${nowMs}`)
 }

@@ -1,5 +1,5 @@
 import { hash, randomBytes } from 'node:crypto'
-import { changeEmail, verifyEmail } from '../accounts/profile.ts'
+import { changeEmail, requireFreeEmail, verifyEmail } from '../accounts/profile.ts'
 import type { Doing } from '../audit/audit.ts'
 import type { Tx } from '../db/db.ts'
 import { queueMail } from '../mail/mail.ts'
@@ -13,7 +13,9 @@ import {
   removeExpiredCodes,
   selectEmailCode,
 } from './email-codes.sql.ts'
-import { type OpenSession, openSession } from './sessions.ts'
+import { changeOwnPassword } from './own-password.ts'
+import type { OpenSession } from './sessions.ts'
+import { signIn } from './sign-in.ts'
 
 /** What a link in a mail carries: 256 random bits. Only its hash is stored. */
 export function newEmailCode(): { readonly code: string; readonly secretHash: string } {
@@ -25,19 +27,20 @@ export function hashEmailCode(code: string): string {
   return hash('sha256', code, 'base64url')
 }
 
+/** A code and the mail with it, made outside of the transaction that remembers and sends them. */
+export interface CodeToSend {
+  readonly secretHash: string
+  readonly purpose: CodePurpose
+  readonly email: string
+  readonly expiresMs: number
+  /** From `sealMail`. */
+  readonly sealed: string
+}
+
 /** Remembers a code and sends the mail with it; of each purpose only the newest code of a user works. */
 export async function sendEmailCode(
   tx: Tx,
-  input: {
-    secretHash: string
-    accountId: number
-    purpose: CodePurpose
-    email: string
-    expiresMs: number
-    /** From `sealMail`. */
-    sealed: string
-    nowMs: number
-  },
+  input: CodeToSend & { readonly accountId: number; readonly nowMs: number },
 ): Promise<void> {
   await removeCodesOf(tx, input.accountId, input.purpose)
   await insertEmailCode(tx, input)
@@ -47,31 +50,111 @@ export async function sendEmailCode(
 export type EmailCode = EmailCodeRow
 
 /** Whom a code is for and what it does, as long as it works. Looking does not use it: mail scanners open links too. */
-export function findEmailCode(tx: Tx, input: { secretHash: string; nowMs: number }): Promise<EmailCode | undefined> {
-  return selectEmailCode(tx, input.secretHash, input.nowMs)
+export async function findEmailCode(
+  tx: Tx,
+  input: { secretHash: string; nowMs: number },
+): Promise<EmailCode | undefined> {
+  const code = await selectEmailCode(tx, input.secretHash, input.nowMs)
+  return code?.enabled === 1 ? code : undefined
+}
+
+interface Redeem {
+  readonly secretHash: string
+  /** Without an actor: it is who the code is for. */
+  readonly doing: Pick<Doing, 'address' | 'nowMs'>
+}
+
+interface RedeemInBrowser extends Redeem {
+  /** Of the browser in which the link was opened; it becomes a session of whoever the code is for. */
+  readonly session: Omit<OpenSession, 'accountId'>
+  readonly userAgent: string
 }
 
 /**
- * Uses a code once: the address counts as confirmed, the user is signed in.
- * @throws DomainError REFUSED: it was used, has expired, or its account is disabled.
+ * Uses the code of a new account: its address counts as confirmed, the user is signed in.
+ * @throws DomainError REFUSED: the code was used or has expired, or the account has another address by now.
  */
-export async function redeemEmailCode(
+export async function confirmEmail(tx: Tx, input: RedeemInBrowser): Promise<void> {
+  const code = await takeCode(tx, input, 'confirm')
+  const { accountId, namespaceId } = code
+  await verifyEmail(tx, { accountId })
+  const { session, userAgent } = input
+  await signIn(tx, { ...session, accountId, namespaceId, userAgent, doing: asOwner(code, input.doing) })
+}
+
+/**
+ * Uses the code that was sent to another address: the account has that from now on. Only its user can do that: whoever
+ * else reads there could be somebody to whom a mistyped address belongs.
+ * @throws DomainError REFUSED: the code was used or has expired, or it is another user's; ACCOUNT_EXISTS: another account
+ * has got the address meanwhile.
+ */
+export async function confirmNewEmail(
   tx: Tx,
-  input: { secretHash: string; session: OpenSession; doing: Doing },
-): Promise<EmailCode & { oldEmail: string | null }> {
-  const { secretHash, doing } = input
+  input: Redeem & {
+    readonly accountId: number
+    /** Tells the old address, if it is still this one. */
+    readonly farewell?: { readonly to: string; readonly sealed: string }
+  },
+): Promise<void> {
+  const code = await takeCode(tx, input, 'change')
+  if (code.accountId !== input.accountId) throw deadCode()
+  const doing = asOwner(code, input.doing)
+  const { oldEmail } = await changeEmail(tx, { accountId: code.accountId, email: code.email, doing })
+  const { farewell } = input
+  if (farewell !== undefined && farewell.to === oldEmail)
+    await queueMail(tx, { sealed: farewell.sealed, nowMs: doing.nowMs })
+}
+
+/**
+ * Uses a code of recovery: the account has this password, its address counts as confirmed, and its user is signed in, in
+ * this browser and nowhere else.
+ * @throws DomainError REFUSED: the code was used or has expired, or the account has another address by now.
+ */
+export async function recoverAccount(
+  tx: Tx,
+  input: RedeemInBrowser & {
+    readonly passwordHash: string
+    /** Says to the address that the password was changed. */
+    readonly sealed?: string
+  },
+): Promise<void> {
+  const code = await takeCode(tx, input, 'recover')
+  const { accountId, namespaceId } = code
+  const { passwordHash, sealed, session, userAgent } = input
+  const doing = asOwner(code, input.doing)
+  await verifyEmail(tx, { accountId })
+  await changeOwnPassword(tx, { accountId, passwordHash, doing, ...(sealed !== undefined && { sealed }) })
+  await signIn(tx, { ...session, accountId, namespaceId, userAgent, doing })
+}
+
+/** Of two who use a code one succeeds. */
+async function takeCode(tx: Tx, { secretHash, doing }: Redeem, purpose: CodePurpose): Promise<EmailCodeRow> {
   const code = await selectEmailCode(tx, secretHash, doing.nowMs)
-  if (code === undefined || code.enabled !== 1 || (await removeEmailCode(tx, secretHash)) === 0)
-    throw refuse('REFUSED', {}, 'This link was used already or has expired. Ask for a new one.')
-  const actor = { kind: 'user' as const, accountId: code.accountId, name: code.name }
-  const by = { ...doing, actor }
-  const oldEmail =
-    code.purpose === 'change'
-      ? (await changeEmail(tx, { accountId: code.accountId, email: code.email, doing: by })).oldEmail
-      : null
-  if (code.purpose !== 'change') await verifyEmail(tx, { accountId: code.accountId })
-  await openSession(tx, { ...input.session, accountId: code.accountId })
-  return { ...code, oldEmail }
+  if (code === undefined || code.purpose !== purpose || code.enabled !== 1) throw deadCode()
+  const isMoved = purpose !== 'change' && code.email.toLowerCase() !== code.currentEmail?.toLowerCase()
+  if (isMoved || (await removeEmailCode(tx, secretHash)) === 0) throw deadCode()
+  return code
+}
+
+function deadCode() {
+  return refuse('REFUSED', {}, 'This link was used already or has expired. Ask for a new one.')
+}
+
+function asOwner({ accountId, name }: EmailCodeRow, doing: Redeem['doing']): Doing {
+  return { ...doing, actor: { kind: 'user', accountId, name } }
+}
+
+/**
+ * Asks an address that a user wants to have from now on. The account keeps the one it has until the link is used.
+ * @throws DomainError ACCOUNT_EXISTS: another account has the address.
+ */
+export async function askNewEmail(
+  tx: Tx,
+  input: { accountId: number; emailKey: string; code: CodeToSend; nowMs: number },
+): Promise<void> {
+  const { accountId, emailKey, code, nowMs } = input
+  await requireFreeEmail(tx, { accountId, emailKey })
+  await sendEmailCode(tx, { ...code, accountId, nowMs })
 }
 
 /** Removes codes that have expired. Returns how many. */

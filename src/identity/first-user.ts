@@ -7,8 +7,10 @@ import type { Clock } from '../platform/clock.ts'
 import { refuse } from '../platform/errors.ts'
 import {
   alreadySetUp,
+  type FirstToken,
   findSetupState,
   hashSetupSecret,
+  type InitializeFirstUser,
   initializeFirstUser,
   putSetupSecret,
   redeemSetup,
@@ -62,23 +64,40 @@ export interface InitializeUser {
   /** The JSON body as it came. Members other than the four of this call have no effect. */
   readonly body: unknown
   readonly address: string
+  /** Of the program that calls, should it be a browser. */
+  readonly session: InitializeFirstUser['session']
+  readonly userAgent: string
+  /** Makes a token for this user, if one is asked for. */
+  readonly newToken: (name: string) => FirstToken & { readonly secret: string }
+}
+
+export interface InitializedUser {
+  readonly user: CreatedUser
+  readonly password: string
+  readonly accessToken?: string
 }
 
 /**
  * Creates the first user for `POST /api/v1/user/initialize`. Every refusal of this call is a 400 with the message.
- * @throws DomainError INVALID_REQUEST: switched off, wrong types, there is a user, or a token is asked for; nothing is
- * created. ACCOUNT_INVALID with the rule that name, password or e-mail address breaks.
+ * @throws DomainError INVALID_REQUEST: switched off, wrong types, or there is a user; nothing is created. ACCOUNT_INVALID
+ * with the rule that name, password or e-mail address breaks.
  */
-export async function initializeUser({ db, clock }: Parts, input: InitializeUser): Promise<CreatedUser> {
+export async function initializeUser({ db, clock }: Parts, input: InitializeUser): Promise<InitializedUser> {
   if (!input.allowed)
     throw invalid('Creating the first user by this call is off. Set FEATURE_USER_INITIALIZE to true to allow it.')
   const fields = readBody(input.body)
   if (await db.read(hasAccounts, {})) throw alreadySetUp('INVALID_REQUEST')
-  const user = await prepare(fields)
-  return db.transaction(initializeFirstUser, { ...user, address: input.address, nowMs: clock.nowMs() })
+  const prepared = await prepare(fields)
+  const { address, session, userAgent } = input
+  const nowMs = clock.nowMs()
+  const common = { ...prepared, address, session, userAgent, nowMs }
+  const { password } = fields
+  if (!fields.wantsToken) return { user: await db.transaction(initializeFirstUser, common), password }
+  const { secret, ...token } = input.newToken(prepared.name)
+  return { user: await db.transaction(initializeFirstUser, { ...common, token }), password, accessToken: secret }
 }
 
-function readBody(body: unknown): { name: string; password: string; email?: string } {
+function readBody(body: unknown): { name: string; password: string; email?: string; wantsToken: boolean } {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
     throw invalid('The body must be a JSON object with username, password and, if you like, email.')
   }
@@ -88,12 +107,7 @@ function readBody(body: unknown): { name: string; password: string; email?: stri
   if (email !== undefined && email !== null && typeof email !== 'string') throw invalid('email is not a text.')
   if (token !== undefined && token !== null && typeof token !== 'boolean')
     throw invalid('access_token is not true or false.')
-  if (token === true) {
-    throw invalid(
-      'This release has no OAuth access tokens, so access_token cannot be true. Nothing was created: leave it out and use the password.',
-    )
-  }
-  return { name: username, password, ...(typeof email === 'string' && { email }) }
+  return { name: username, password, ...(typeof email === 'string' && { email }), wantsToken: token === true }
 }
 
 /** Judges everything that is cheap before the password is hashed, and in the order of the form. */

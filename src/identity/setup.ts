@@ -1,8 +1,12 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { type CreatedUser, type CreateUser, createUser, hasAccounts } from '../accounts/accounts.ts'
 import type { Tx } from '../db/db.ts'
+import { createApplication } from '../oauth/applications.ts'
+import { grantToken } from '../oauth/tokens.ts'
 import { refuse } from '../platform/errors.ts'
+import type { OpenSession } from './sessions.ts'
 import { removeSetupHash, selectSetupHash, upsertSetupHash } from './setup.sql.ts'
+import { signIn } from './sign-in.ts'
 
 /** Whoever makes the first account waits for everybody else who does, so that the second one finds an account. */
 const FIRST_ACCOUNT = 'first-account'
@@ -60,14 +64,42 @@ export function refuseUnlessOpen(state: 'open' | 'closed' | 'wrong'): void {
   }
 }
 
+/** An access token of the first user, and the application that every token belongs to. */
+export interface FirstToken {
+  readonly secretSealed: Uint8Array
+  readonly uuid: string
+  readonly secretHash: string
+  readonly scope: string
+  readonly expiresMs: number
+}
+
+export interface InitializeFirstUser extends FirstUser {
+  readonly session: Omit<OpenSession, 'accountId'>
+  readonly userAgent: string
+  readonly token?: FirstToken
+}
+
 /**
- * Creates the first user without a secret, for an operator who has allowed it.
+ * Creates the first user without a secret, for an operator who has allowed it, and signs them in; with a token for a
+ * program that sets up everything else.
  * @throws DomainError INVALID_REQUEST: there is a user already; those of `createUser`.
  */
-export async function initializeFirstUser(tx: Tx, input: FirstUser): Promise<CreatedUser> {
+export async function initializeFirstUser(tx: Tx, input: InitializeFirstUser): Promise<CreatedUser> {
+  const { session, userAgent, token, ...user } = input
   await tx.lock(FIRST_ACCOUNT)
   if (await hasAccounts(tx)) throw alreadySetUp('INVALID_REQUEST')
-  return createFirst(tx, input)
+  const made = await createFirst(tx, user)
+  const { accountId, namespaceId, name } = made
+  const doing = { actor: { kind: 'user' as const, accountId, name }, address: user.address, nowMs: user.nowMs }
+  if (token !== undefined) {
+    const { secretSealed, ...row } = token
+    const texts = { name: 'automation', description: 'Made with the first user, for programs that set the registry up' }
+    const application = { namespaceId, clientId: name, secretSealed, texts, doing }
+    const { id: applicationId } = await createApplication(tx, application)
+    await grantToken(tx, { ...row, applicationId, accountId, doing })
+  }
+  await signIn(tx, { ...session, accountId, namespaceId, userAgent, doing })
+  return made
 }
 
 export function alreadySetUp(code: 'DENIED' | 'INVALID_REQUEST') {

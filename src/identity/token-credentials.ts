@@ -40,10 +40,18 @@ export class RobotToken implements CredentialKind {
     if (robot.enabled !== 1 || robot.ownerState !== 'active')
       return { refused: `The robot account ${robot.name} or its owner is disabled.` }
     const nowMs = clock.nowMs()
-    if (nowMs - (robot.lastAccessedMs ?? 0) > TOUCH_EVERY_MS)
-      await db.transaction(touchAccount, { accountId: robot.id, nowMs }, BEHIND)
-    const { id: accountId, name, namespaceId, tokenEpoch } = robot
-    return { actor: { kind: 'robot', accountId, name, namespaceId }, tokenEpoch }
+    const { id: accountId, name, namespaceId, tokenEpoch, lastAccessedMs } = robot
+    const isTouched = nowMs - (lastAccessedMs ?? 0) <= TOUCH_EVERY_MS
+    if (!isTouched) await db.transaction(touchAccount, { accountId, nowMs }, BEHIND)
+    return {
+      actor: { kind: 'robot', accountId, name, namespaceId },
+      tokenEpoch,
+      keep: {
+        scopes: [`s:${accountId}`, `n:${namespaceId}`],
+        // Then it is looked at again, and found to be still used.
+        untilMs: (isTouched ? (lastAccessedMs ?? nowMs) : nowMs) + TOUCH_EVERY_MS,
+      },
+    }
   }
 }
 

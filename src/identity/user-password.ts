@@ -18,6 +18,8 @@ import {
 } from './backoff.ts'
 import type { Credential, CredentialKind, Identity, Refusal } from './credential.ts'
 import type { PasswordCipher } from './encrypted-password.ts'
+import { placeOf } from './place.ts'
+import { Turns } from './turns.ts'
 
 export interface UserPasswordOptions {
   readonly db: Db
@@ -37,6 +39,9 @@ export interface UserPasswordOptions {
 
 const VERIFIED_FOR_MS = 60_000
 const MAX_VERIFIED = 10_000
+/** As many as the gate of the hashes lets in at a time, so that its order is never the one that counts. */
+const RUNNING = 2
+const WAITING = 100
 const PLAIN: Refusal = {
   refused: 'This registry takes passwords from clients only in their encrypted form: make one on your account page.',
 }
@@ -54,9 +59,9 @@ async function findSignIn(
 }
 
 /**
- * A user's name and password. The account and its failures are read each time, so that a disabled account and a new
- * password count at once in every process; only the expensive part, that a secret fits an account, is remembered for a
- * minute, and asked once for all who ask at the same time: clients of a build send the same password with each command.
+ * A user's name and password. The account and its failures are read each time; only the expensive part, that a secret
+ * fits an account, is remembered for a minute here, and asked once for all who ask at the same time: clients of a build
+ * send the same password with each command. Places take turns at the expensive part, so that none keeps it to itself.
  */
 export class UserPassword implements CredentialKind {
   readonly name = 'password'
@@ -73,6 +78,7 @@ export class UserPassword implements CredentialKind {
   readonly #verified = new Map<string, number>()
   readonly #flights = new Map<string, Promise<Identity | Refusal>>()
   readonly #trying = new Map<string, number>()
+  readonly #turns = new Turns({ running: RUNNING, waiting: WAITING })
 
   constructor(options: UserPasswordOptions) {
     this.#db = options.db
@@ -91,7 +97,8 @@ export class UserPassword implements CredentialKind {
 
   /** Everybody who sends the same from the same place at the same time gets the answer of the first. */
   authenticate(given: Credential): Promise<Identity | Refusal> {
-    const encrypted = this.#cipher.decrypt(given.secret)
+    // What a client keeps is no password for the pages: whoever finds it there must not get into the account.
+    const encrypted = given.interactive ? undefined : this.#cipher.decrypt(given.secret)
     if (encrypted === undefined && this.#requireEncrypted && given.interactive === undefined)
       return Promise.resolve(PLAIN)
     const credential = encrypted === undefined ? given : { ...given, secret: encrypted }
@@ -117,19 +124,21 @@ export class UserPassword implements CredentialKind {
       const proof = account && this.#proofOf([account.id, account.tokenEpoch], credential.secret)
       if (account !== undefined && proof !== undefined && this.#isVerified(proof)) {
         await this.#forgive(keys, backoff)
-        return answerFor(account)
+        return answerFor(account, name)
       }
       const failures = backoff.pair?.failures ?? 0
       // Guesses that are sent all at once must not get past a count that is written only when each has been judged.
       if (others > 0 && failures + others >= this.#limits.pairFailures) throw tooManyFailures(1)
-      const fits = await this.#verify(account?.passwordHash ?? null, credential.secret)
+      const fits = await this.#turns.take(placeOf(credential.address), () =>
+        this.#verify(account?.passwordHash ?? null, credential.secret),
+      )
       if (account === undefined || proof === undefined || !fits) {
         await this.#countFailure(keys, credential.address)
         return WRONG
       }
       await this.#forgive(keys, backoff)
       this.#remember(proof)
-      return answerFor(account)
+      return answerFor(account, name)
     } finally {
       this.#leave(keys.pair)
     }
@@ -187,7 +196,7 @@ export class UserPassword implements CredentialKind {
 }
 
 /** Only who knows the password learns that the account is shut. */
-function answerFor(account: Account): Identity | Refusal {
+function answerFor(account: Account, name: string): Identity | Refusal {
   if (!account.enabled)
     return { refused: `The account ${account.name} is disabled. Ask an administrator of this registry.` }
   if (!account.verified)
@@ -198,5 +207,7 @@ function answerFor(account: Account): Identity | Refusal {
   return {
     actor: { kind: 'user', accountId: account.id, name: account.name, namespaceId: account.namespaceId },
     tokenEpoch: account.tokenEpoch,
+    // An e-mail address can pass to another account without a change of the rights of this one.
+    ...(name === account.name && { keep: { scopes: [`s:${account.id}`] } }),
   }
 }

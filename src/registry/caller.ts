@@ -41,8 +41,8 @@ export const anonymous: Caller = {
   standing: noStanding,
 }
 
-/** Claims are one object as long as the token stays in the cache of verified tokens, and so is the caller they stand for. */
-const callers = new WeakMap<Claims, Caller>()
+/** What proves somebody is one object for as long as it is remembered, and so is the caller that it stands for. */
+const callers = new WeakMap<Claims | Identity, Caller>()
 
 /**
  * Finds out who asks. A Bearer token of ours, or Basic with any credential kind, directly on every route.
@@ -54,11 +54,8 @@ export async function identify(
   address: string,
 ): Promise<Caller> {
   if (header === undefined) return anonymous
-  const scheme = header.slice(0, 7).toLowerCase()
-  if (scheme === 'bearer ') return bearerCaller(services, header.slice(7).trim())
-  if (scheme.startsWith('basic ')) {
-    return callerFor(services, await services.identities.authenticateBasic(header, address))
-  }
+  if (/^bearer /i.test(header)) return bearerCaller(services, header.slice(7).trim())
+  if (isBasic(header)) return callerFor(services, await services.identities.authenticateBasic(header, address))
   throw refuse(
     'UNAUTHENTICATED',
     {},
@@ -66,8 +63,22 @@ export async function identify(
   )
 }
 
+/** Whether an `Authorization` header brings a name and a secret of any kind. */
+export function isBasic(header: string | undefined): boolean {
+  return header !== undefined && /^basic /i.test(header)
+}
+
 /** Who has proved to be somebody, as a caller. */
-export function callerFor({ config }: RegistryServices, identity: Identity): Caller {
+export function callerFor(services: RegistryServices, identity: Identity): Caller {
+  let caller = callers.get(identity)
+  if (caller === undefined) {
+    caller = callerOfIdentity(services, identity)
+    callers.set(identity, caller)
+  }
+  return caller
+}
+
+function callerOfIdentity({ config }: RegistryServices, identity: Identity): Caller {
   const { actor, tokenEpoch, credential, caps } = identity
   return {
     actor,
@@ -92,13 +103,13 @@ async function bearerCaller(services: RegistryServices, token: string): Promise<
     )
   let caller = callers.get(claims)
   if (caller === undefined) {
-    caller = callerOf(services, claims)
+    caller = callerOfClaims(services, claims)
     callers.set(claims, caller)
   }
   return caller
 }
 
-function callerOf(services: RegistryServices, claims: Claims): Caller {
+function callerOfClaims(services: RegistryServices, claims: Claims): Caller {
   const ceiling = new Map<string, ReadonlySet<string>>()
   for (const { type, name, actions } of claims.access) {
     const key = type === 'repository' ? scopePath(services, name) : `${type}:${name}`

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { parse as parseQuery } from 'node:querystring'
 import { resolveAccess } from '../auth/access.ts'
+import { placeOf } from '../identity/place.ts'
 import { parseRepositoryPath, parseV2Path } from '../oci/name.ts'
 import { DomainError, isRefusal, refuse } from '../platform/errors.ts'
 import type { Exchange } from '../platform/exchange.ts'
@@ -11,12 +12,12 @@ import type { RequestMetrics } from '../platform/request-metrics.ts'
 import { putRepository, type Repository } from '../repositories/repositories.ts'
 import { bareBaseRoute, baseRoute } from './base.routes.ts'
 import { deleteBlobRoute, getBlobRoute } from './blobs.routes.ts'
-import { anonymous, type Caller, covers, identify } from './caller.ts'
+import { anonymous, type Caller, covers, identify, isBasic } from './caller.ts'
 import { catalogRoute } from './catalog.routes.ts'
 import { deleteManifestRoute, getManifestRoute, putManifestRoute } from './manifests.routes.ts'
 import { accessQuery, checkSubject, permit } from './permit.ts'
 import { listReferrersRoute } from './referrers.routes.ts'
-import type { AnyV2Route } from './route.ts'
+import type { AnyV2Route, V2Request } from './route.ts'
 import type { RegistryServices } from './services.ts'
 import { listTagsRoute } from './tags.routes.ts'
 import { tokenFormRoute, tokenRoute } from './token.routes.ts'
@@ -117,19 +118,7 @@ async function serve(
     const query = queryOf(route, rawQuery)
     caller = await identify(services, exchange.request.headers.authorization, exchange.address)
     const repository = await gate(services, caller, path, route)
-    const request = {
-      exchange,
-      caller,
-      path,
-      params,
-      query,
-      get repository(): Repository {
-        if (repository === undefined) throw refuse('NAME_UNKNOWN')
-        return repository
-      },
-      existing: repository,
-      ensureRepository: async () => repository ?? (await createRepository(services, caller, path, exchange)),
-    }
+    const request = new RouteRequest(services, { exchange, caller, path, params, query, existing: repository })
     reply = await route.handle(services, request)
   } catch (error) {
     reply = answerError(options, exchange, error, { route, name: params['name'], from: rawQuery['from'] })
@@ -137,9 +126,49 @@ async function serve(
   await finish(options, exchange, route.path, reply, caller)
 }
 
-function limitRate({ services, limits }: EdgeOptions, { address }: Exchange, route: AnyV2Route): void {
+/**
+ * What a handler gets. A class, since an object literal with an accessor has a hidden class of its own each time: that is
+ * never collected with the young objects and holds on to the whole request, and everything that touches it becomes slow.
+ */
+class RouteRequest implements V2Request<object> {
+  readonly exchange: Exchange
+  readonly caller: Caller
+  readonly path: string
+  readonly params: Readonly<Record<string, string>>
+  readonly query: Readonly<Record<string, unknown>>
+  readonly existing: Repository | undefined
+  readonly #services: RegistryServices
+
+  constructor(services: RegistryServices, parts: Omit<V2Request<object>, 'repository' | 'ensureRepository'>) {
+    this.#services = services
+    this.exchange = parts.exchange
+    this.caller = parts.caller
+    this.path = parts.path
+    this.params = parts.params
+    this.query = parts.query as Readonly<Record<string, unknown>>
+    this.existing = parts.existing
+  }
+
+  get repository(): Repository {
+    if (this.existing === undefined) throw refuse('NAME_UNKNOWN')
+    return this.existing
+  }
+
+  get ensureRepository(): () => Promise<Repository> {
+    return async () => this.existing ?? (await createRepository(this.#services, this.caller, this.path, this.exchange))
+  }
+}
+
+/**
+ * A password costs as much on any route as where tokens are issued, and can be guessed there as well. One that was proved
+ * from here a moment ago costs nothing: clients that send it with every request are no slower than those with tokens.
+ */
+function limitRate({ services, limits }: EdgeOptions, { address, request }: Exchange, route: AnyV2Route): void {
   if (!services.config.rateLimits.enabled) return
-  const waitMs = (route.path === '/v2/auth' ? limits.auth : limits.all).take(address)
+  const header = request.headers.authorization
+  const proves = header !== undefined && isBasic(header) && !services.identities.remembers(header, address)
+  const signsIn = route.path === '/v2/auth' || proves
+  const waitMs = (signsIn ? limits.auth : limits.all).take(placeOf(address))
   if (waitMs > 0) throw refuse('TOO_MANY_REQUESTS', { retryAfterSeconds: Math.ceil(waitMs / 1000) })
 }
 
@@ -157,9 +186,12 @@ function pathOf(services: RegistryServices, name: string): string {
   return path
 }
 
+const noQuery: Record<string, unknown> = {}
+
 function queryOf(route: AnyV2Route, raw: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  if (route.query === undefined) return noQuery
   const query: Record<string, unknown> = {}
-  for (const [name, parameter] of Object.entries(route.query ?? {})) {
+  for (const [name, parameter] of Object.entries(route.query)) {
     const value = Object.hasOwn(raw, name) ? raw[name] : undefined
     query[name] = parameter.parse(value === undefined ? [] : Array.isArray(value) ? value.map(String) : [String(value)])
   }

@@ -98,10 +98,12 @@ async function grantedActions(services: RegistryServices, caller: Caller, scope:
     return caller.accountId !== 0 || publicCatalog ? scope.actions.filter((action) => action === '*') : []
   const path = scopePath(services, scope.name)
   if (path === undefined) return []
-  const access = await services.access.get(accessQuery(caller, path))
+  const query = accessQuery(caller, path)
+  const access = services.access.peek(query) ?? (await services.access.get(query))
   if (!access.subjectValid) throw revoked()
   const { ceiling } = caller
-  const creates = access.repository === undefined && mayCreate(services, access, path) && coversCreation(ceiling, path)
+  const creates =
+    access.repository === undefined && mayCreate(services, caller, access, path) && coversCreation(ceiling, path)
   const held = {
     pull: (access.rights.pull && covers(ceiling, path, 'pull')) || creates,
     push: (access.rights.push && covers(ceiling, path, 'push')) || creates,

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, type TestContext, test } from 'node:test'
 import { createUser, setEnabled, setPassword } from '../../src/accounts/accounts.ts'
+import { RightsEpochs } from '../../src/accounts/epochs.ts'
 import { hashPassword, verifyPassword } from '../../src/accounts/passwords.ts'
+import { createRobot, deleteRobot, hashSecretText, regenerateRobot } from '../../src/accounts/robots.ts'
 import type { Db } from '../../src/db/db.ts'
 import { sql } from '../../src/db/sql.ts'
 import { purgeBackoff } from '../../src/identity/backoff.ts'
@@ -10,7 +12,7 @@ import { Identification } from '../../src/identity/identity.ts'
 import { isRefusal } from '../../src/platform/errors.ts'
 import type { Log } from '../../src/platform/log.ts'
 import { silentLog } from '../../src/platform/log.ts'
-import { forEachDatabase, type TestDatabase } from '../support/databases.ts'
+import { forEachDatabase, openDatabase, type TestDatabase } from '../support/databases.ts'
 
 const START_MS = 1_800_000_000_000
 const HOME = '192.0.2.1'
@@ -35,6 +37,7 @@ class Front {
   passedMs = 0
   hashed = 0
   #identities: Identification
+  #epochs: RightsEpochs | undefined
   readonly #options: Options
 
   constructor(db: Db, options: Options) {
@@ -45,9 +48,13 @@ class Front {
 
   restart(): Identification {
     const verify = this.#options.verify ?? fastVerify
+    const clock = { nowMs: () => START_MS + this.passedMs, monotonicMs: () => this.passedMs }
+    const epochs = new RightsEpochs(this.db, clock)
+    this.#epochs = epochs
     this.#identities = new Identification({
       db: this.db,
-      clock: { nowMs: () => START_MS + this.passedMs, monotonicMs: () => this.passedMs },
+      clock,
+      epochs,
       log: this.#options.log ?? silentLog,
       failuresBeforeBackoff: 5,
       cipher: new PasswordCipher('secret key'),
@@ -59,6 +66,11 @@ class Front {
       },
     })
     return this.#identities
+  }
+
+  /** Looks for what other processes have changed, as a server does every two seconds. */
+  poll(): Promise<void> {
+    return this.#epochs?.poll() ?? Promise.resolve()
   }
 
   /** `in`, `wrong`, `wait <seconds>`, or whatever else it was. */
@@ -167,6 +179,91 @@ forEachDatabase((database) => {
       assert.equal(await front.signIn('alice', 'a-wrong-one'), WRONG)
       assert.equal(front.hashed, 2)
     })
+  })
+
+  describe('a sign-in that is remembered', () => {
+    test('is the same object until something changes, and then counts for nothing', async (t) => {
+      const { front, change } = await setUp(t, database)
+      const identities = front.restart()
+      const header = `Basic ${Buffer.from(`alice:${PASSWORD}`).toString('base64')}`
+      const first = await identities.authenticateBasic(header, HOME)
+      assert.equal(await identities.authenticateBasic(header, HOME), first)
+      await front.db.transaction(setEnabled, { ...change, enabled: false })
+      assert.match(await front.signIn('alice', PASSWORD), /alice is disabled/)
+      await front.db.transaction(setEnabled, { ...change, enabled: true })
+      const again = await identities.authenticateBasic(header, HOME)
+      assert.deepEqual([first.tokenEpoch, again.tokenEpoch], [1, 3])
+    })
+
+    test('lets nobody who guesses from the same place find out more than those who have to wait', async (t) => {
+      const { front } = await setUp(t, database)
+      assert.equal(await front.signIn('alice', PASSWORD), 'in as alice')
+      assert.equal(await front.signIn('alice', PASSWORD), 'in as alice')
+      assert.deepEqual(await front.times(5, 'alice'), Array(5).fill(WRONG))
+      assert.equal(await front.signIn('alice', PASSWORD), 'wait 1')
+      assert.equal(await front.signIn('alice', 'a-wrong-one'), 'wait 1')
+    })
+
+    test('ends for a robot account with its token, with itself, and with the owner', async (t) => {
+      const { front, change } = await setUp(t, database)
+      const account = await front.db.read(
+        (tx) => tx.first<{ n: number }>(sql`select id as n from namespace where name = 'alice'`),
+        undefined,
+      )
+      const robot = {
+        namespaceId: account?.n ?? 0,
+        owner: 'alice',
+        shortName: 'ci',
+        doing: { ...operator, nowMs: START_MS },
+      }
+      const secret = (text: string) => ({ secretHash: hashSecretText(text), secretSealed: new Uint8Array(1) })
+      await front.db.transaction(createRobot, { ...robot, ...secret('one'), description: '', metadata: '{}' })
+      const signIn = (text: string) => front.signIn('alice+ci', text)
+      assert.deepEqual([await signIn('one'), await signIn('one')], ['in as alice+ci', 'in as alice+ci'])
+      await front.db.transaction(regenerateRobot, { ...robot, ...secret('two') })
+      assert.match(await signIn('one'), /no robot account/)
+      assert.deepEqual([await signIn('two'), await signIn('two')], ['in as alice+ci', 'in as alice+ci'])
+      await front.db.transaction(setEnabled, { ...change, enabled: false })
+      assert.match(await signIn('two'), /owner is disabled/)
+      await front.db.transaction(setEnabled, { ...change, enabled: true })
+      assert.deepEqual([await signIn('two'), await signIn('two')], ['in as alice+ci', 'in as alice+ci'])
+      await front.db.transaction(deleteRobot, robot)
+      assert.match(await signIn('two'), /no robot account/)
+    })
+
+    if (database.name === 'postgres') {
+      test('ends in another process when that next looks for changes', async (t) => {
+        const place = await database.place(t)
+        const [here, there] = [await openDatabase(place), await openDatabase(place)]
+        t.after(() => Promise.all([here.close(), there.close()]))
+        const { front, change } = await setUp(t, { ...database, open: async () => here })
+        assert.equal(await front.signIn('alice', PASSWORD), 'in as alice')
+        await there.transaction(setPassword, { ...change, passwordHash: 'another-horse' })
+        await front.poll()
+        assert.equal(await front.signIn('alice', PASSWORD), WRONG)
+      })
+    }
+  })
+
+  test('whoever sends guesses by the dozen makes nobody elsewhere wait for all of them', async (t) => {
+    const judged: string[] = []
+    const held = Promise.withResolvers<void>()
+    const slow: typeof verifyPassword = async (hash, password) => {
+      judged.push(password)
+      await held.promise
+      return fastVerify(hash, password)
+    }
+    const { front } = await setUp(t, database, { verify: slow })
+    const guesses = Array.from({ length: 45 }, (_, n) => front.signIn(`user${n}`, 'a-wrong-one', AWAY))
+    while (judged.length === 0) await front.rows()
+    const alice = front.signIn('alice', PASSWORD, HOME)
+    // Until the account has been read and the attempt waits for its turn.
+    for (let read = 0; read < 20; read++) await front.rows()
+    held.resolve()
+    assert.equal(await alice, 'in as alice')
+    await Promise.all(guesses)
+    assert.equal(judged.length, 46, 'control: all of them cost a hash')
+    assert.ok(judged.indexOf(PASSWORD) <= 4, `${judged.indexOf(PASSWORD)} guesses were judged first`)
   })
 
   describe('back-off', () => {

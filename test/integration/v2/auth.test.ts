@@ -124,6 +124,23 @@ forEachDatabase((database) => {
     })
 
     // T9
+    test('more scopes than a token can say are refused where they are asked for, not where the token is used', async () => {
+      const owner = registry().as('owner')
+      const ask = (count: number) => {
+        const scopes = Array.from(
+          { length: count },
+          (_, n) => `scope=repository:owner/${'x'.repeat(150)}${n}:pull,push`,
+        )
+        return owner.send('GET', `/v2/auth?${scopes.join('&')}`)
+      }
+      assertRefusal(await ask(60), 400, 'INVALID_REQUEST')
+      const answer = await ask(20)
+      assert.equal(answer.status, 200, answer.text())
+      const { token } = answer.json()
+      assert.ok(token.length > 4_096, 'control: it is a large one')
+      assert.equal((await registry().anonymous.bearing(token).send('GET', '/v2/')).status, 200)
+    })
+
     test('a token for registry:catalog:* lists the catalog', async () => {
       await registry().addRepository('owner/listed')
       const client = registry().anonymous.bearing(await registry().as('owner').token('registry:catalog:*'))
@@ -264,6 +281,37 @@ forEachDatabase((database) => {
         await pass(registry, seconds * 1_000)
         assert.equal((await registry.anonymous.send('GET', path)).status, 401)
       }
+    })
+
+    test('a password counts on every route as it does where tokens are issued, and a token does not', async (t) => {
+      const wide = { ...limits, perAddressPerSecond: 1_000, burst: 1_000 }
+      const registry = await startRegistry(t, { database, config: { rateLimits: wide } })
+      const token = await registry.as('owner').token('repository:owner/api:pull')
+      // The right one: a wrong one would soon have to wait for another reason.
+      const owner = registry.as('owner')
+      let limited = await owner.send('GET', '/v2/')
+      for (let at = 0; at < 20 && limited.status === 200; at++) limited = await owner.send('GET', '/v2/')
+      assertRefusal(limited, 429, 'TOOMANYREQUESTS')
+      for (let at = 0; at < 30; at++) {
+        const { status } = await registry.anonymous.bearing(token).send('GET', '/v2/')
+        assert.equal(status, 200)
+      }
+    })
+
+    test('a client with a whole IPv6 network counts once, whichever of its addresses it comes from', async (t) => {
+      const config = { rateLimits: limits, server: { trustedProxies: ['127.0.0.1'] } }
+      const registry = await startRegistry(t, { database, config })
+      const statuses = async (network: string) => {
+        const answers: number[] = []
+        for (let at = 1; at <= 20; at++) {
+          const headers = { 'x-forwarded-for': `2001:db8:${network}::${at}` }
+          answers.push((await registry.anonymous.send('GET', '/v2/auth', { headers })).status)
+        }
+        return answers
+      }
+      assert.ok((await statuses('1:2')).includes(429))
+      const [first] = await statuses('1:3')
+      assert.equal(first, 401, 'another network has requests of its own')
     })
 
     test('the limits as shipped never stop a client that pushes and pulls as fast as it can', async (t) => {
