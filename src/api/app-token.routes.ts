@@ -23,7 +23,7 @@ const SEAL = 'app-specific tokens'
 const FOUR_WEEKS_MS = 28 * 86_400_000
 
 const Moment = Type.Union([Type.String(), Type.Null()])
-export const AppTokenView = Type.Object(
+const AppTokenView = Type.Object(
   {
     uuid: Type.String(),
     title: Type.String(),
@@ -49,10 +49,10 @@ export function appTokenView(token: AppToken) {
   }
 }
 
-/** Those that expire within a tenth of their lifetime, or of four weeks where new ones never expire. */
+/** Those that are still good and expire within a tenth of their lifetime, or of four weeks where new ones never expire. */
 export function keepExpiring({ config }: ApiServices, tokens: readonly AppToken[], nowMs: number): AppToken[] {
   const soonMs = nowMs + (config.accounts.appTokenLifetimeMs ?? FOUR_WEEKS_MS) / 10
-  return tokens.filter(({ expiresMs }) => expiresMs !== null && expiresMs <= soonMs)
+  return tokens.filter(({ expiresMs }) => expiresMs !== null && expiresMs > nowMs && expiresMs <= soonMs)
 }
 
 const isOn = (config: ApiServices['config']) => config.accounts.appTokens

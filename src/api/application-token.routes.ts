@@ -1,15 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import { Type } from 'typebox'
 import { getApplication } from '../oauth/applications.ts'
-import { includesScopes, parseScopeText } from '../oauth/scopes.ts'
+import { includesScopes, parseScopeText, plainScopeText } from '../oauth/scopes.ts'
 import {
+  type ApplicationToken,
   createManagedToken,
   hashTokenSecret,
-  listManagedTokens,
+  listApplicationTokens,
   MAX_LIFETIME_SECONDS,
-  type ManagedToken,
   newTokenSecret,
-  revokeManagedToken,
+  revokeApplicationToken,
 } from '../oauth/tokens.ts'
 import { refuse } from '../platform/errors.ts'
 import { empty } from '../platform/reply.ts'
@@ -37,7 +37,7 @@ const OAuthAppToken = Type.Object(
   { $id: 'OAuthAppToken' },
 )
 
-function view(token: Omit<ManagedToken, 'id' | 'accountId'>) {
+function view(token: Omit<ApplicationToken, 'id' | 'accountId'>) {
   return {
     uuid: token.uuid,
     name: token.name,
@@ -58,7 +58,8 @@ const list = restRoute({
   method: 'GET',
   path: base,
   operationId: 'listOrganizationApplicationTokens',
-  summary: 'The tokens of an application that administrators have made',
+  summary:
+    'The tokens of an application: those that administrators have made, and, without a name, those that people have granted',
   access: { kind: 'organization', role: 'admin', readOnlySuperuser: true },
   query: { next_page: text('Where the page before ended') },
   answers: {
@@ -73,7 +74,7 @@ const list = restRoute({
     const name = `application tokens ${id}`
     const [before = Number.MAX_SAFE_INTEGER] = pages.open(name, query.next_page, doing.nowMs) ?? []
     const input = { applicationId: id, beforeId: Number(before), nowMs: doing.nowMs, limit: PAGE + 1 }
-    const found = await services.db.read(listManagedTokens, input)
+    const found = await services.db.read(listApplicationTokens, input)
     const page = found.slice(0, PAGE)
     const last = page.at(-1)
     const more = found.length > PAGE && last !== undefined
@@ -101,30 +102,30 @@ const create = restRoute({
   answers: { 200: { describe: 'It, with its secret', schema: OAuthAppToken } },
   async handle({ services }, { caller, namespace, params, body, doing }) {
     const where = { namespaceId: namespace.id, clientId: params['client_id'] ?? '' }
-    const { id, name: applicationName, clientId } = await services.db.read(getApplication, where)
+    const { id } = await services.db.read(getApplication, where)
     const superusers = services.config.accounts.superUsersEnabled
     const asked = parseScopeText(body.scope, { superusers })
-    if (body.name.trim() === '') throw messageRefusal(400, 'A token needs a name.')
+    const name = body.name.trim()
+    if (name === '') throw messageRefusal(400, 'A token needs a name.')
     if (asked === undefined) throw messageRefusal(400, 'The scope names something that is no scope.')
     const seconds = body.expiration ?? MAX_LIFETIME_SECONDS
     if (!Number.isFinite(seconds) || seconds > MAX_LIFETIME_SECONDS)
       throw messageRefusal(400, `A token expires in at most ${MAX_LIFETIME_SECONDS} seconds.`)
     if (!holdsAll(caller, asked, superusers)) throw refuse('INSUFFICIENT_SCOPE')
     const secret = newTokenSecret()
-    const scope = asked.map(({ name }) => name).join(' ')
+    const scope = plainScopeText(body.scope)
     const token = {
       uuid: randomUUID(),
-      name: body.name,
+      name,
       scope,
       expiresMs: doing.nowMs + Math.floor(seconds) * 1000,
     }
     await services.db.transaction(createManagedToken, {
       ...token,
-      application: { id, name: applicationName, clientId },
+      applicationId: id,
       namespaceId: namespace.id,
       accountId: caller.accountId,
       secretHash: hashTokenSecret(secret),
-      authMethod: caller.by,
       doing,
     })
     const made = { ...token, createdMs: doing.nowMs, accountName: caller.name, lastAccessedMs: null }
@@ -157,7 +158,7 @@ const remove = restRoute({
     const { id, name, clientId } = await services.db.read(getApplication, where)
     const uuid = params['token_uuid'] ?? ''
     const change = { application: { id, name, clientId }, namespaceId: namespace.id, uuid, doing }
-    await services.db.transaction(revokeManagedToken, change)
+    await services.db.transaction(revokeApplicationToken, change)
     return empty(204)
   },
 })

@@ -40,31 +40,36 @@ const OAuthApp = Type.Object(
   { $id: 'OAuthApp' },
 )
 
+/** The key of client secrets. */
+function sealOf({ databaseSecretKey }: Pick<ApiServices, 'databaseSecretKey'>): Seal {
+  return new Seal(databaseSecretKey.reveal(), SEAL)
+}
+
 /** The secret of an application, as whoever administers it sees it. */
-export function clientSecretOf({ databaseSecretKey }: ApiServices, application: Application): string {
-  const seal = new Seal(databaseSecretKey.reveal(), SEAL)
+export function clientSecretOf(services: ApiServices, application: Application): string {
+  return openSecret(sealOf(services), application)
+}
+
+function openSecret(seal: Seal, application: Application): string {
   const opened = seal.open(application.secretSealed, applicationSealContext(application.clientId))
   if (opened === undefined) throw new Error('The secret was sealed under another DATABASE_SECRET_KEY')
   return Buffer.from(opened).toString('utf8')
 }
 
 /** A new client secret, as it is stored. */
-export function sealedClientSecret(
-  { databaseSecretKey }: Pick<ApiServices, 'databaseSecretKey'>,
-  clientId: string,
-): Uint8Array {
-  const seal = new Seal(databaseSecretKey.reveal(), SEAL)
-  return seal.close(Buffer.from(newSecretText(CLIENT_SECRET_CHARACTERS)), applicationSealContext(clientId))
+export function sealedClientSecret(services: Pick<ApiServices, 'databaseSecretKey'>, clientId: string): Uint8Array {
+  return sealOf(services).close(Buffer.from(newSecretText(CLIENT_SECRET_CHARACTERS)), applicationSealContext(clientId))
 }
 
-function view(services: ApiServices, application: Application, isAdmin: boolean) {
+/** With a seal the viewer administers the organization; others see no secret and no address. */
+function view(seal: Seal | undefined, application: Application) {
   return {
     name: application.name,
     description: application.description,
     application_uri: application.applicationUri,
     client_id: application.clientId,
-    client_secret: isAdmin ? clientSecretOf(services, application) : null,
-    redirect_uri: isAdmin ? application.redirectUri : null,
+    client_secret: seal === undefined ? null : openSecret(seal, application),
+    redirect_uri: seal === undefined ? null : application.redirectUri,
     avatar_email: application.avatarEmail,
   }
 }
@@ -74,24 +79,6 @@ const read: RestAccess = { kind: 'organization', role: 'admin', readOnlySuperuse
 const write: RestAccess = { kind: 'organization', role: 'admin' }
 const common = { tag: 'organization', scope: 'org:admin' } as const
 const one = { 200: { describe: 'The application', schema: OAuthApp } }
-
-interface Texts {
-  readonly name: string
-  readonly redirect_uri?: string | null
-  readonly application_uri?: string | null
-  readonly description?: string | null
-  readonly avatar_email?: string | null
-}
-
-function textsOf(body: Texts) {
-  return {
-    name: body.name,
-    description: body.description ?? '',
-    applicationUri: body.application_uri ?? '',
-    redirectUri: body.redirect_uri ?? '',
-    avatarEmail: body.avatar_email ?? null,
-  }
-}
 
 /** GET …/applications. */
 const list = restRoute({
@@ -103,9 +90,9 @@ const list = restRoute({
   access: read,
   answers: { 200: { describe: 'Them', schema: Type.Object({ applications: Type.Array(OAuthApp) }) } },
   async handle({ services }, { namespace, namespaceRole }) {
-    const applications = await services.db.read(listApplications, { namespaceId: namespace.id })
-    const isAdmin = holdsTeamRole(namespaceRole, 'admin')
-    return answer(200, { applications: applications.map((application) => view(services, application, isAdmin)) })
+    const applications = await services.db.scan(listApplications, { namespaceId: namespace.id })
+    const seal = holdsTeamRole(namespaceRole, 'admin') ? sealOf(services) : undefined
+    return answer(200, { applications: applications.map((application) => view(seal, application)) })
   },
 })
 
@@ -134,10 +121,10 @@ const create = restRoute({
       namespaceId: namespace.id,
       clientId,
       secretSealed: sealedClientSecret(services, clientId),
-      texts: textsOf(body),
+      texts: body,
       doing,
     })
-    return answer(200, view(services, application, true))
+    return answer(200, view(sealOf(services), application))
   },
 })
 
@@ -153,7 +140,7 @@ const get = restRoute({
   async handle({ services }, { namespace, namespaceRole, params }) {
     const where = { namespaceId: namespace.id, clientId: params['client_id'] ?? '' }
     const application = await services.db.read(getApplication, where)
-    return answer(200, view(services, application, holdsTeamRole(namespaceRole, 'admin')))
+    return answer(200, view(holdsTeamRole(namespaceRole, 'admin') ? sealOf(services) : undefined, application))
   },
 })
 
@@ -177,8 +164,8 @@ const put = restRoute({
   ),
   answers: one,
   async handle({ services }, { namespace, params, body, doing }) {
-    const change = { namespaceId: namespace.id, clientId: params['client_id'] ?? '', texts: textsOf(body), doing }
-    return answer(200, view(services, await services.db.transaction(changeApplication, change), true))
+    const change = { namespaceId: namespace.id, clientId: params['client_id'] ?? '', texts: body, doing }
+    return answer(200, view(sealOf(services), await services.db.transaction(changeApplication, change)))
   },
 })
 
@@ -200,7 +187,8 @@ const remove = restRoute({
 
 /** POST …/applications/{client_id}/resetclientsecret. */
 const reset = restRoute({
-  ...common,
+  tag: common.tag,
+  internal: true,
   method: 'POST',
   path: `${base}/{client_id}/resetclientsecret`,
   operationId: 'resetOrganizationApplicationClientSecret',
@@ -211,7 +199,7 @@ const reset = restRoute({
     const clientId = params['client_id'] ?? ''
     const secretSealed = sealedClientSecret(services, clientId)
     const change = { namespaceId: namespace.id, clientId, secretSealed, doing }
-    return answer(200, view(services, await services.db.transaction(resetApplicationSecret, change), true))
+    return answer(200, view(sealOf(services), await services.db.transaction(resetApplicationSecret, change)))
   },
 })
 
@@ -223,7 +211,6 @@ const getInformation = restRoute({
   tag: 'organization',
   summary: 'What everybody may know of an OAuth application',
   access: { kind: 'anyone' },
-  internal: true,
   answers: {
     200: {
       describe: 'It',

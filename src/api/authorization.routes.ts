@@ -1,7 +1,7 @@
 import { Type } from 'typebox'
 import { type Assignment, listAssignments, removeAssigned } from '../oauth/assignments.ts'
 import { parseScopeText, type Scope } from '../oauth/scopes.ts'
-import { findGrantedToken, type GrantedToken, listGrantedTokens, revokeGrantedToken } from '../oauth/tokens.ts'
+import { findOwnToken, listOwnTokens, type OwnToken, revokeOwnToken } from '../oauth/tokens.ts'
 import { refuse } from '../platform/errors.ts'
 import { empty } from '../platform/reply.ts'
 import { Avatar, avatarOf } from './avatar.ts'
@@ -9,7 +9,7 @@ import { answer } from './rest-edge.ts'
 import { restRoute } from './rest-route.ts'
 import type { ApiServices } from './services.ts'
 
-export const ScopeInfo = Type.Object(
+const ScopeInfo = Type.Object(
   {
     scope: Type.String(),
     title: Type.String(),
@@ -68,7 +68,7 @@ const AssignedAuthorization = Type.Object(
 function applicationView(
   services: ApiServices,
   of: Pick<
-    GrantedToken | Assignment,
+    OwnToken | Assignment,
     'application' | 'description' | 'applicationUri' | 'avatarEmail' | 'organization' | 'organizationEmail'
   >,
 ) {
@@ -88,7 +88,7 @@ function scopesOf({ config }: ApiServices, text: string) {
   return scopeViews(parseScopeText(text, { superusers: config.accounts.superUsersEnabled }) ?? [])
 }
 
-function authorized(services: ApiServices, token: GrantedToken) {
+function authorized(services: ApiServices, token: OwnToken) {
   const { uuid, scope } = token
   return { uuid, application: applicationView(services, token), scopes: scopesOf(services, scope) }
 }
@@ -104,7 +104,7 @@ const list = restRoute({
   summary: 'What the caller has granted to applications',
   answers: { 200: { describe: 'It', schema: Type.Object({ authorizations: Type.Array(AuthorizedApp) }) } },
   async handle({ services }, { caller, doing }) {
-    const tokens = await services.db.read(listGrantedTokens, { accountId: caller.accountId, nowMs: doing.nowMs })
+    const tokens = await services.db.read(listOwnTokens, { accountId: caller.accountId, nowMs: doing.nowMs })
     return answer(200, { authorizations: tokens.map((token) => authorized(services, token)) })
   },
 })
@@ -117,9 +117,9 @@ const get = restRoute({
   operationId: 'getUserAuthorization',
   summary: 'One grant to an application',
   answers: { 200: { describe: 'It', schema: AuthorizedApp } },
-  async handle({ services }, { caller, params }) {
+  async handle({ services }, { caller, params, doing }) {
     const uuid = params['access_token_uuid'] ?? ''
-    const token = await services.db.read(findGrantedToken, { accountId: caller.accountId, uuid })
+    const token = await services.db.read(findOwnToken, { accountId: caller.accountId, uuid, nowMs: doing.nowMs })
     if (token === undefined) throw refuse('NOT_FOUND')
     return answer(200, authorized(services, token))
   },
@@ -136,7 +136,7 @@ const remove = restRoute({
   async handle({ services }, { caller, params, doing }) {
     const { accountId, namespaceId } = caller
     const change = { accountId, namespaceId, uuid: params['access_token_uuid'] ?? '', doing }
-    await services.db.transaction(revokeGrantedToken, change)
+    await services.db.transaction(revokeOwnToken, change)
     return empty(204)
   },
 })

@@ -52,6 +52,23 @@ export function selectAssignments(
      limit ${limit}`)
 }
 
-export function removeAssignment(tx: Tx, accountId: number, uuid: string): Promise<number> {
-  return tx.run(sql`delete from oauth_assignment where uuid = ${uuid} and account_id = ${accountId}`)
+/** With the notice that told of it. */
+export async function removeAssignment(tx: Tx, accountId: number, uuid: string): Promise<number> {
+  const removed = await tx.run(sql`delete from oauth_assignment where uuid = ${uuid} and account_id = ${accountId}`)
+  if (removed > 0) await tx.run(sql`delete from notice where about = ${`oauth_assignment:${uuid}`}`)
+  return removed
+}
+
+/** How many an application has for a user, counting to `limit` at most. */
+export async function countAssignments(
+  tx: Tx,
+  applicationId: number,
+  accountId: number,
+  limit: number,
+): Promise<number> {
+  const row = await tx.first<{ count: number }>(sql`
+    select count(*) as count from (
+      select 1 from oauth_assignment
+       where account_id = ${accountId} and application_id = ${applicationId} limit ${limit}) as found`)
+  return row?.count ?? 0
 }

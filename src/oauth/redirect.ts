@@ -1,10 +1,12 @@
 /**
  * Whether a browser may be sent to `given` with what was granted to an application that was registered with `registered`:
  * the same scheme, host and port, and the same path or one below it. Everything that two readers of URLs could read in two
- * ways is refused, not repaired: user names, escapes and dots in the path, backslashes, fragments, other signs.
+ * ways is refused, not repaired: user names, escapes and dots in the path, backslashes, fragments, other signs. The
+ * registered address itself, written the same, is allowed also where a URL would be written in another way.
  */
 export function isAllowedRedirect(registered: string, given: string): boolean {
   if (!isPlain(given) || !isPlain(registered)) return false
+  if (given === registered) return true
   const [target, base] = [new URL(given), new URL(registered)]
   if (target.protocol !== base.protocol || target.host !== base.host) return false
   // What stands in the text must be what the URL means: no path that was shortened, no host in capitals or other scripts.

@@ -128,6 +128,11 @@ export function parseScopeText(text: string, options: { readonly superusers: boo
   return found.size === 0 ? undefined : [...found]
 }
 
+/** The same scopes, each once, with single spaces between them: as tokens keep them. */
+export function plainScopeText(text: string): string {
+  return [...new Set(text.split(/[ ,]+/).filter((part) => part !== ''))].join(' ')
+}
+
 /** The caps of several scopes together: in each family the strongest. */
 export function capsOf(list: readonly Scope[]): Caps {
   return list.reduce<Caps>(

@@ -1,19 +1,23 @@
-import { createHash, hash, randomInt, timingSafeEqual } from 'node:crypto'
+import { hash, randomInt } from 'node:crypto'
 import { bumpRights } from '../accounts/epochs.ts'
 import { type Doing, recordEvent } from '../audit/audit.ts'
 import type { Tx } from '../db/db.ts'
 import { refuse } from '../platform/errors.ts'
-import { insertCode, lockCode, type NewCode, removeExpiredOauthCodes, updateCodeUsed } from './codes.sql.ts'
+import { holdApplication } from './applications.sql.ts'
+import { removeAssignment } from './assignments.sql.ts'
+import { removeExpiredOauthCodes } from './codes.sql.ts'
 import {
-  type GrantedTokenRow,
+  countManagedTokens,
+  holdGranter,
   insertToken,
   type NewToken,
+  type OwnTokenRow,
   removeExpiredTokens,
   removeToken,
-  selectGrantedToken,
-  selectGrantedTokens,
-  selectManagedTokens,
+  selectGrantedScopes,
+  selectOwnTokens,
   selectTokenOfApplication,
+  selectTokensOfApplication,
   selectUsableToken,
   type TokenRow,
   type UsableTokenRow,
@@ -21,8 +25,10 @@ import {
 } from './tokens.sql.ts'
 
 export type UsableToken = UsableTokenRow
-export type GrantedToken = GrantedTokenRow
-export type ManagedToken = TokenRow
+/** As the user sees it whose rights it has. */
+export type OwnToken = OwnTokenRow
+/** As the organization of its application sees it. */
+export type ApplicationToken = TokenRow
 
 /** Ten years of 365.25 days, as Quay's live at most and by default. */
 export const MAX_LIFETIME_SECONDS = 315_576_000
@@ -54,79 +60,108 @@ export async function touchToken(tx: Tx, input: { tokenId: number; nowMs: number
   await updateTokenAccessed(tx, input.tokenId, input.nowMs)
 }
 
-/** Issues a token that a person has granted. Returns its id. */
-export async function grantToken(tx: Tx, input: Omit<NewToken, 'origin' | 'name'>): Promise<number> {
-  const made = await insertToken(tx, { ...input, origin: 'granted', name: null })
+/** What a user was asked to authorise, used up by a grant; `required` where nothing else lets them grant. */
+export interface UsedAssignment {
+  readonly uuid: string
+  readonly required: boolean
+}
+
+/** @throws DomainError DENIED: it is gone, and with it the right to grant. */
+export async function takeAssignment(tx: Tx, accountId: number, used: UsedAssignment | undefined): Promise<void> {
+  if (used === undefined) return
+  const removed = await removeAssignment(tx, accountId, used.uuid)
+  if (removed === 0 && used.required) throw refuse('DENIED')
+}
+
+export interface GrantToken {
+  readonly uuid: string
+  readonly applicationId: number
+  /** Who grants, and whose rights the token has. */
+  readonly accountId: number
+  readonly secretHash: string
+  /** Names of scopes with single spaces between them. */
+  readonly scope: string
+  readonly expiresMs: number
+  readonly assignment?: UsedAssignment
+  /** The actor is the one who grants unless it is given. */
+  readonly doing: Omit<Doing, 'actor'> & Partial<Pick<Doing, 'actor'>>
+}
+
+/**
+ * Issues a token that a person has granted. Returns its id.
+ * @throws DomainError NOT_FOUND: the application or the account is gone meanwhile; DENIED: the assignment is.
+ */
+export async function grantToken(tx: Tx, input: GrantToken): Promise<number> {
+  const { uuid, applicationId, accountId, secretHash, scope, expiresMs, doing } = input
+  const application = await holdApplication(tx, applicationId)
+  const granter = await holdGranter(tx, accountId)
+  if (application === undefined || granter === undefined) throw refuse('NOT_FOUND')
+  await takeAssignment(tx, accountId, input.assignment)
+  const row = { uuid, applicationId, accountId, secretHash, scope, expiresMs, nowMs: doing.nowMs }
+  const id = await insert(tx, { ...row, origin: 'granted', name: null })
+  await recordEvent(tx, {
+    kind: 'create_oauth_api_token',
+    namespaceId: granter.namespaceId,
+    actor: doing.actor ?? { kind: 'user', accountId, name: granter.name },
+    address: doing.address,
+    occurredMs: doing.nowMs,
+    metadata: creationOf(application, { uuid, scope, name: null }),
+  })
+  return id
+}
+
+async function insert(tx: Tx, row: NewToken): Promise<number> {
+  const made = await insertToken(tx, row)
   if (made === undefined) throw new Error('An insert without a conflict returned no row')
   return made.id
 }
 
-/** Keeps a code that the application will exchange for a token. */
-export async function issueCode(tx: Tx, input: NewCode): Promise<void> {
-  await insertCode(tx, input)
+function creationOf(
+  { name, clientId }: { readonly name: string; readonly clientId: string },
+  token: { readonly uuid: string; readonly scope: string; readonly name: string | null },
+) {
+  return {
+    oauth_token_uuid: token.uuid,
+    scope: token.scope,
+    token_display_name: token.name,
+    application_name: name,
+    auth_method: 'OAuth',
+    client_id: clientId,
+  }
 }
 
-export interface RedeemCode {
-  readonly codeHash: string
-  readonly applicationId: number
-  readonly redirectUri: string
-  readonly scope: string
-  readonly verifier: string | undefined
-  readonly token: { readonly uuid: string; readonly secretHash: string; readonly expiresMs: number }
-  readonly nowMs: number
+/** The sets of scopes that a user has granted to an application so far. */
+export async function listGrantedScopes(
+  tx: Tx,
+  input: { accountId: number; applicationId: number; nowMs: number },
+): Promise<string[]> {
+  const rows = await selectGrantedScopes(tx, input.accountId, input.applicationId, input.nowMs)
+  return rows.map(({ scope }) => scope)
+}
+
+/** The tokens that have the rights of a user, oldest first; at most 10,000. */
+export function listOwnTokens(tx: Tx, input: { accountId: number; nowMs: number }): Promise<OwnToken[]> {
+  return selectOwnTokens(tx, input.accountId, undefined, input.nowMs, MAX_LIST)
+}
+
+export async function findOwnToken(
+  tx: Tx,
+  input: { accountId: number; uuid: string; nowMs: number },
+): Promise<OwnToken | undefined> {
+  return (await selectOwnTokens(tx, input.accountId, input.uuid, input.nowMs, 1))[0]
 }
 
 /**
- * Exchanges a code once. Brought a second time it ends the token that it was exchanged for: one of the two was a thief.
- * Returns which of RFC 6749's errors there is, because a refusal that is thrown would undo that.
+ * The user takes back what they have granted: the token, and what was issued for it, ends at once.
+ * @throws DomainError NOT_FOUND
  */
-export async function redeemCode(tx: Tx, input: RedeemCode): Promise<'ok' | 'invalid_grant' | 'invalid_scope'> {
-  const code = await lockCode(tx, input.codeHash)
-  if (code === undefined || code.applicationId !== input.applicationId) return 'invalid_grant'
-  if (code.tokenId !== null) {
-    await removeToken(tx, code.tokenId)
-    await bumpRights(tx, { scope: `s:${code.accountId}`, nowMs: input.nowMs })
-    return 'invalid_grant'
-  }
-  if (code.expiresMs <= input.nowMs || code.redirectUri !== input.redirectUri) return 'invalid_grant'
-  if (!provesChallenge(code.challenge, code.challengeMethod, input.verifier)) return 'invalid_grant'
-  if (code.scope !== input.scope) return 'invalid_scope'
-  const { applicationId, accountId, scope } = code
-  const tokenId = await grantToken(tx, { ...input.token, applicationId, accountId, scope, nowMs: input.nowMs })
-  await updateCodeUsed(tx, input.codeHash, tokenId)
-  return 'ok'
-}
-
-/** RFC 7636, 4.6. Without a challenge a verifier proves nothing and is not wanted. */
-function provesChallenge(challenge: string | null, method: string | null, verifier: string | undefined): boolean {
-  if (challenge === null) return true
-  if (verifier === undefined) return false
-  const made = method === 'S256' ? createHash('sha256').update(verifier).digest('base64url') : verifier
-  const [left, right] = [Buffer.from(made), Buffer.from(challenge)]
-  return left.length === right.length && timingSafeEqual(left, right)
-}
-
-/** What a user has granted, oldest first; at most 10,000. */
-export function listGrantedTokens(tx: Tx, input: { accountId: number; nowMs: number }): Promise<GrantedToken[]> {
-  return selectGrantedTokens(tx, input.accountId, input.nowMs, MAX_LIST)
-}
-
-export function findGrantedToken(
-  tx: Tx,
-  input: { accountId: number; uuid: string },
-): Promise<GrantedToken | undefined> {
-  return selectGrantedToken(tx, input.accountId, input.uuid)
-}
-
-/** The user takes back what they have granted: the token, and what was issued for it, ends at once. */
-export async function revokeGrantedToken(
+export async function revokeOwnToken(
   tx: Tx,
   input: { accountId: number; namespaceId: number; uuid: string; doing: Doing },
 ): Promise<void> {
   const { accountId, namespaceId, uuid, doing } = input
-  const token = await selectGrantedToken(tx, accountId, uuid)
-  if (token === undefined) throw refuse('NOT_FOUND')
-  await removeToken(tx, token.id)
+  const token = await findOwnToken(tx, { accountId, uuid, nowMs: doing.nowMs })
+  if (token === undefined || (await removeToken(tx, token.id)) === 0) throw refuse('NOT_FOUND')
   await bumpRights(tx, { scope: `s:${accountId}`, nowMs: doing.nowMs })
   await recordEvent(tx, {
     kind: 'oauth_token_revoked',
@@ -140,54 +175,50 @@ export async function revokeGrantedToken(
 
 export interface CreateManagedToken {
   readonly uuid: string
-  readonly application: { readonly id: number; readonly name: string; readonly clientId: string }
+  readonly applicationId: number
+  /** Of the organization. */
   readonly namespaceId: number
   readonly accountId: number
   readonly name: string
+  /** Names of scopes with single spaces between them. */
   readonly scope: string
   readonly secretHash: string
   readonly expiresMs: number
-  /** How the one who makes it has signed in. */
-  readonly authMethod: string
   readonly doing: Doing
 }
 
-/** Makes a token for an application without its consent page, with the rights of who makes it. @throws DomainError REFUSED */
+/**
+ * Makes a token for an application without its consent page, with the rights of who makes it.
+ * @throws DomainError NOT_FOUND: the application is gone meanwhile; REFUSED: it has too many.
+ */
 export async function createManagedToken(tx: Tx, input: CreateManagedToken): Promise<void> {
-  const { application, doing } = input
-  const standing = await selectManagedTokens(tx, application.id, Number.MAX_SAFE_INTEGER, doing.nowMs, MAX_MANAGED)
-  if (standing.length >= MAX_MANAGED)
+  const { namespaceId, doing, ...row } = input
+  const application = await holdApplication(tx, row.applicationId)
+  const maker = await holdGranter(tx, row.accountId)
+  if (application === undefined || maker === undefined) throw refuse('NOT_FOUND')
+  if ((await countManagedTokens(tx, row.applicationId, doing.nowMs, MAX_MANAGED)) >= MAX_MANAGED)
     throw refuse('REFUSED', {}, `An application has at most ${MAX_MANAGED} tokens of this kind: delete some first.`)
-  const { uuid, accountId, name, scope, secretHash, expiresMs, namespaceId } = input
-  const row = { uuid, applicationId: application.id, accountId, name, scope, secretHash, expiresMs }
-  await insertToken(tx, { ...row, origin: 'managed', nowMs: doing.nowMs })
+  await insert(tx, { ...row, origin: 'managed', nowMs: doing.nowMs })
   await recordEvent(tx, {
     kind: 'create_oauth_api_token',
     namespaceId,
     actor: doing.actor,
     address: doing.address,
     occurredMs: doing.nowMs,
-    metadata: {
-      oauth_token_uuid: uuid,
-      scope,
-      token_display_name: name,
-      application_name: application.name,
-      auth_method: input.authMethod,
-      client_id: application.clientId,
-    },
+    metadata: creationOf(application, row),
   })
 }
 
-/** The tokens of an application that were made so and count, newest first, before `beforeId`. */
-export function listManagedTokens(
+/** The tokens of an application that count, also those that people have granted; newest first, before `beforeId`. */
+export function listApplicationTokens(
   tx: Tx,
   input: { applicationId: number; beforeId: number; nowMs: number; limit: number },
-): Promise<ManagedToken[]> {
-  return selectManagedTokens(tx, input.applicationId, input.beforeId, input.nowMs, input.limit)
+): Promise<ApplicationToken[]> {
+  return selectTokensOfApplication(tx, input.applicationId, input.beforeId, input.nowMs, input.limit)
 }
 
-/** Ends a token of an application at once. @throws DomainError NOT_FOUND */
-export async function revokeManagedToken(
+/** Ends a token of an application, and what was issued for it, at once. @throws DomainError NOT_FOUND */
+export async function revokeApplicationToken(
   tx: Tx,
   input: {
     application: { id: number; name: string; clientId: string }
@@ -198,8 +229,7 @@ export async function revokeManagedToken(
 ): Promise<void> {
   const { application, namespaceId, uuid, doing } = input
   const token = await selectTokenOfApplication(tx, application.id, uuid)
-  if (token === undefined) throw refuse('NOT_FOUND')
-  await removeToken(tx, token.id)
+  if (token === undefined || (await removeToken(tx, token.id)) === 0) throw refuse('NOT_FOUND')
   await bumpRights(tx, { scope: `s:${token.accountId}`, nowMs: doing.nowMs })
   await recordEvent(tx, {
     kind: 'revoke_oauth_api_token',
