@@ -140,7 +140,7 @@ const conductSearch = restRoute({
       services.db.read(searchRepositories, {
         viewer: viewerOf(caller, true),
         query: wanted,
-        skip: 0,
+        offset: 0,
         limit: HITS,
         nowMs: doing.nowMs,
       }),
@@ -186,16 +186,16 @@ const conductRepoSearch = restRoute({
     },
   },
   async handle({ services }, { caller, query, doing }) {
-    const skip = (query.page - 1) * PAGE_SIZE
+    const offset = (query.page - 1) * PAGE_SIZE
     const viewer = viewerOf(caller, true)
-    const search = { viewer, query: query.query ?? '', skip, limit: PAGE_SIZE, nowMs: doing.nowMs }
+    const search = { viewer, query: query.query ?? '', offset, limit: PAGE_SIZE, nowMs: doing.nowMs }
     const { hits, more } = await services.db.read(searchRepositories, search)
     return answer(200, {
       results: hits.map((hit) => foundRepository(services, hit, { withUsage: query.includeUsage })),
       has_additional: more && query.page < MAX_PAGE,
       page: query.page,
       page_size: PAGE_SIZE,
-      start_index: skip,
+      start_index: offset,
     })
   },
 })

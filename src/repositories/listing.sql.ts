@@ -1,5 +1,5 @@
 import type { Tx } from '../db/db.ts'
-import { type Sql, sql } from '../db/sql.ts'
+import { empty, type Sql, sql } from '../db/sql.ts'
 import { grantedRepositories, ownNamespaces, type Viewer } from './reach.sql.ts'
 
 export interface CatalogPosition {
@@ -14,33 +14,76 @@ export interface VisibleNamespace {
   readonly own: number
 }
 
-/** Namespaces after `after` that the viewer sees something in, by name. */
-export function selectVisibleNamespaces(
+/** Where a step through the namespaces begins: after a name, or with it. */
+export interface From {
+  readonly name: string
+  readonly inclusive: boolean
+}
+
+const startingAt = ({ name, inclusive }: From): Sql => (inclusive ? sql`n.name >= ${name}` : sql`n.name > ${name}`)
+
+const ownOf = (viewer: Viewer, id: Sql): Sql =>
+  viewer.readsAll ? sql`1` : sql`case when ${id} in ${ownNamespaces(viewer.accountId)} then 1 else 0 end`
+
+/**
+ * Every namespace by name, and whether the viewer sees something in it (1) or not (0): for who sees most of them, since
+ * each of them is looked at.
+ */
+export function selectNamespaces(
   tx: Tx,
   viewer: Viewer,
-  after: string,
-  inclusive: boolean,
+  from: From,
   limit: number,
-): Promise<VisibleNamespace[]> {
-  const from = inclusive ? sql`n.name >= ${after}` : sql`n.name > ${after}`
-  const { accountId } = viewer
-  // Few for most: where the viewer is at home, in a team, or granted something. Only what is public needs a walk.
-  const related = sql`n.id in (
-        select own.namespace_id from ${ownNamespaces(accountId)} as own
-        union select r.namespace_id from ${grantedRepositories(accountId)} as g
-                join repository r on r.id = g.repository_id
-               where r.deleted_ms is null)`
-  const seen = viewer.readsAll ? always : viewer.withPublic ? sql`(${related} or ${publicIn})` : related
+): Promise<(VisibleNamespace & { readonly seen: number })[]> {
+  const isSeen = viewer.readsAll ? sql`1 = 1` : sql`(n.id in (${relatedNamespaces(viewer.accountId)}) or ${publicIn})`
   return tx.all(sql`
-    select n.id, n.name,
-           case when ${viewer.readsAll ? always : never} then 1
-                when n.id in ${ownNamespaces(accountId)} then 1
-                else 0 end as own
+    select n.id, n.name, ${ownOf(viewer, sql`n.id`)} as own,
+           case when n.state = 'active' and ${isSeen} then 1 else 0 end as seen
       from namespace n
-     where ${from} and n.state = 'active' and ${seen}
+     where ${startingAt(from)}
      order by n.name
      limit ${limit}`)
 }
+
+/**
+ * Namespaces that the viewer sees something in, by name: for who sees few of all. Begins with these and never looks at the
+ * others; the names are asked one by one, since a planner that joins here may begin with every namespace there is.
+ */
+export function selectVisibleNamespaces(
+  tx: Tx,
+  viewer: Viewer,
+  from: From,
+  limit: number,
+): Promise<VisibleNamespace[]> {
+  const related = relatedNamespaces(viewer.accountId)
+  const seen = viewer.withPublic ? sql`${related} union select id from public_namespace where id is not null` : related
+  return tx.all(sql`
+    ${viewer.withPublic ? publicNamespaces : empty}
+    select n.id, n.name, ${ownOf(viewer, sql`n.id`)} as own
+      from (select seen.id,
+                   (select m.name from namespace m where m.id = seen.id and m.state = 'active') as name
+              from (${seen}) as seen) as n
+     where ${startingAt(from)}
+     order by n.name
+     limit ${limit}`)
+}
+
+/** Where the account is at home, administers a team's, or was granted something. */
+function relatedNamespaces(accountId: number): Sql {
+  return sql`select own.namespace_id as id from ${ownNamespaces(accountId)} as own
+              union
+             select (select r.namespace_id from repository r where r.id = g.repository_id and r.deleted_ms is null)
+               from ${grantedRepositories(accountId)} as g`
+}
+
+/** Those that hold something public: from one to the next by the index, however much each of them holds. */
+const publicNamespaces: Sql = sql`
+    with recursive public_namespace(id) as (
+      select min(r.namespace_id) from repository r where r.deleted_ms is null and r.visibility = 'public'
+       union all
+      select (select min(r.namespace_id) from repository r
+               where r.deleted_ms is null and r.visibility = 'public' and r.namespace_id > last.id)
+        from public_namespace last where last.id is not null)`
 
 export interface ListedRow {
   readonly id: number
@@ -85,10 +128,9 @@ export function selectVisibleRepositories(
 }
 
 const columns: Sql = sql`r.id, r.name, r.description, r.visibility, r.state`
-const never: Sql = sql`1 = 0`
-const always: Sql = sql`1 = 1`
-const publicIn: Sql = sql`exists (select 1 from repository p
-                        where p.namespace_id = n.id and p.deleted_ms is null and p.visibility = 'public')`
+/** Not by `exists`: PostgreSQL may answer that from a list of all that is public. */
+const publicIn: Sql = sql`(select p.id from repository p
+                        where p.namespace_id = n.id and p.deleted_ms is null and p.visibility = 'public' limit 1) is not null`
 
 export interface DecorationRow {
   readonly id: number

@@ -1,11 +1,14 @@
 import type { Tx } from '../db/db.ts'
 import {
   type CatalogPosition,
+  type From,
   type ListedRow,
   selectDecorations,
+  selectNamespaces,
   selectReadable,
   selectVisibleNamespaces,
   selectVisibleRepositories,
+  type VisibleNamespace,
 } from './listing.sql.ts'
 import type { Viewer } from './reach.sql.ts'
 
@@ -16,6 +19,8 @@ export interface Listed extends ListedRow {
 }
 
 const NAMESPACES_PER_STEP = 100
+/** Who sees less than one of so many namespaces is better off without looking at the others. */
+const SPARSE = 10
 
 /**
  * Repositories that the viewer may read, in byte order of namespace and name, after `after`. Walks namespaces by key and
@@ -25,24 +30,40 @@ async function listVisible(
   tx: Tx,
   input: { viewer: Viewer; after: CatalogPosition; limit: number },
 ): Promise<Listed[]> {
-  const { viewer, limit } = input
+  const { viewer, after, limit } = input
   const found: Listed[] = []
-  let position = input.after
-  let inclusive = position.name !== ''
+  let from: From = { name: after.namespace, inclusive: true }
+  let isSparse = !viewer.readsAll && !viewer.withPublic
   while (found.length < limit) {
-    const namespaces = await selectVisibleNamespaces(tx, viewer, position.namespace, inclusive, NAMESPACES_PER_STEP)
-    for (const { id, name, own } of namespaces) {
-      const after = name === position.namespace ? position.name : ''
-      const rows = await selectVisibleRepositories(tx, viewer, { id, own: own === 1 }, after, limit - found.length)
+    const step = await stepOver(tx, viewer, from, isSparse)
+    for (const { id, name, own } of step.visible) {
+      const position = name === after.namespace ? after.name : ''
+      const rows = await selectVisibleRepositories(tx, viewer, { id, own: own === 1 }, position, limit - found.length)
       for (const row of rows) found.push({ ...row, namespace: name })
       if (found.length >= limit) return found
     }
-    const last = namespaces.at(-1)
-    if (last === undefined || namespaces.length < NAMESPACES_PER_STEP) return found
-    position = { namespace: last.name, name: '' }
-    inclusive = false
+    if (step.last === undefined) return found
+    from = { name: step.last, inclusive: false }
+    isSparse ||= !viewer.readsAll && step.visible.length * SPARSE < NAMESPACES_PER_STEP
   }
   return found
+}
+
+/** The next namespaces that the viewer sees something in; `last` is where they end, undefined behind the last of all. */
+async function stepOver(
+  tx: Tx,
+  viewer: Viewer,
+  from: From,
+  isSparse: boolean,
+): Promise<{ visible: readonly VisibleNamespace[]; last: string | undefined }> {
+  const lastOf = (rows: readonly VisibleNamespace[]) =>
+    rows.length < NAMESPACES_PER_STEP ? undefined : rows.at(-1)?.name
+  if (isSparse) {
+    const visible = await selectVisibleNamespaces(tx, viewer, from, NAMESPACES_PER_STEP)
+    return { visible, last: lastOf(visible) }
+  }
+  const rows = await selectNamespaces(tx, viewer, from, NAMESPACES_PER_STEP)
+  return { visible: rows.filter((row) => row.seen === 1), last: lastOf(rows) }
 }
 
 /** Repositories of every namespace that the viewer may read, in the order of ids, after `afterId`. One statement. */

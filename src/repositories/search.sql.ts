@@ -44,8 +44,8 @@ function walksOf({ accountId, readsAll }: Viewer, { term, namespace }: Wanted, l
   const walk = (seen: readonly Sql[], sorted: Sql, source = words, check = empty) => sql`
     select r.id, r.name, n.name as namespace
       from (select w.repository_id from ${source}
-             where ${join([...seen, ...conditions, isLive], ' and ')} ${sorted} limit ${limit}) as w
-      join repository r on r.id = w.repository_id ${check}
+             where ${join([...seen, ...conditions, isLive], ' and ')} ${sorted} limit ${limit}) as found
+      join repository r on r.id = found.repository_id ${check}
       join namespace n on n.id = r.namespace_id`
   const where = namespace === undefined ? undefined : rangeOf(namespace)
   const named = where && sql`b.name >= ${where.from} and b.name < ${where.to}`

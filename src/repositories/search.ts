@@ -18,7 +18,7 @@ export interface RepositoryHit extends FoundRow {
 export interface RepositorySearch {
   readonly viewer: Viewer
   readonly query: string
-  readonly skip: number
+  readonly offset: number
   readonly limit: number
   readonly nowMs: number
 }
@@ -30,7 +30,7 @@ export interface RepositorySearch {
  */
 export async function searchRepositories(
   tx: Tx,
-  { viewer, query, skip, limit, nowMs }: RepositorySearch,
+  { viewer, query, offset, limit, nowMs }: RepositorySearch,
 ): Promise<{ hits: RepositoryHit[]; more: boolean }> {
   const terms = termsOf(query)
   if (terms.length === 0) return { hits: [], more: false }
@@ -39,7 +39,7 @@ export async function searchRepositories(
     .filter((candidate) => fits(candidate, terms))
     .map((candidate) => ({ id: candidate.id, path: pathOf(candidate), likeness: likenessOf(candidate, query, terms) }))
     .toSorted((left, right) => right.likeness - left.likeness || (left.path < right.path ? -1 : 1))
-  const page = ranked.slice(skip, skip + limit)
+  const page = ranked.slice(offset, offset + limit)
   const rows =
     page.length === 0
       ? []
@@ -53,7 +53,7 @@ export async function searchRepositories(
     const row = byId.get(id)
     return row === undefined ? [] : [{ ...row, likeness }]
   })
-  return { hits, more: ranked.length > skip + limit }
+  return { hits, more: ranked.length > offset + limit }
 }
 
 const DAY_MS = 86_400_000
