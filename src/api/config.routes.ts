@@ -28,12 +28,13 @@ function featuresOf({ accounts, registry, mail }: ApiServices['config']): Readon
     LIBRARY_SUPPORT: accounts.librarySupport,
     EXTENDED_REPOSITORY_NAMES: registry.extendedNames,
     PUBLIC_CATALOG: accounts.publicCatalog,
-    PARTIAL_USER_AUTOCOMPLETE: true,
+    PARTIAL_USER_AUTOCOMPLETE: accounts.partialUserNames,
     PERMANENT_SESSIONS: accounts.permanentSessions,
     APP_SPECIFIC_TOKENS: accounts.appTokens,
     ASSIGN_OAUTH_TOKEN: accounts.assignOauthTokens,
     RESTRICTED_USERS: accounts.restrictedUsers,
     USER_INITIALIZE: accounts.userInitialize,
+    SUPERUSER_CONFIGDUMP: accounts.superUserConfigDump,
     SPARSE_INDEX: registry.sparseIndex,
     REFERRERS_API: true,
   }
@@ -48,7 +49,7 @@ const absentFeatures = [
   ...['AUTO_PRUNE', 'IMMUTABLE_TAGS', 'IMAGE_PULL_STATS', 'IMAGE_EXPIRY_TRIGGER', 'TEAM_SYNCING'],
   ...['NONSUPERUSER_TEAM_SYNCING_SETUP', 'SIGNING', 'RECAPTCHA', 'PROGRAMMATIC_BOOTSTRAP', 'UI_V2', 'UI_MODELCARD'],
   ...['RATE_LIMITS', 'RH_MARKETPLACE', 'USER_LAST_ACCESSED', 'EXTENDED_ACTION_LOGGING', 'STORAGE_REPLICATION'],
-  ...['PROXY_STORAGE', 'FIPS', 'SUPERUSER_CONFIGDUMP'],
+  ...['PROXY_STORAGE', 'FIPS'],
 ] as const
 
 const AnyObject = Type.Record(Type.String(), Type.Unknown())

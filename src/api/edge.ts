@@ -5,6 +5,7 @@ import type { HttpServer } from '../platform/http.ts'
 import { RateLimiter } from '../platform/rate-limit.ts'
 import { type Headers, type Reply, sendReply } from '../platform/reply.ts'
 import { apiErrorReply } from './api-errors.ts'
+import { explorerRoutes } from './explorer.routes.ts'
 import { healthRoutes } from './health.routes.ts'
 import { HealthChecks } from './health.ts'
 import { homeRoute } from './home.routes.ts'
@@ -35,6 +36,7 @@ export const apiRoutes: readonly ApiRoute[] = [
   ...healthRoutes,
   signingKeysRoute,
   localAppScriptRoute,
+  ...explorerRoutes,
 ]
 
 /** Ten attempts at once and ten per minute: enough for a person who mistypes, useless for guessing. */
@@ -98,8 +100,7 @@ async function serveRestReply(
     reply = await handle()
   } catch (error) {
     const refusal = page && error instanceof DomainError ? undefined : restErrorReply(services, error)
-    if (refusal === undefined && !(error instanceof DomainError))
-      services.log.error({ error, 'request.id': exchange.id, 'request.path': path }, 'A request failed by a bug')
+    if (refusal === undefined || error instanceof DomainError) logFailure(services, exchange, path, error)
     reply = refusal ?? apiErrorReply(error, page ? 'person' : 'program', exchange.id)
   }
   await finish(services, exchange, { ...reply, headers: { ...common, ...reply.headers } })
@@ -117,19 +118,26 @@ async function serve(context: ApiContext, exchange: Exchange, route: ApiRoute): 
   try {
     reply = await route.handle(context, exchange)
   } catch (error) {
-    if (!(error instanceof DomainError)) {
-      services.log.error({ error, 'request.id': exchange.id, 'request.path': route.path }, 'A request failed by a bug')
-    }
+    logFailure(services, exchange, route.path, error)
     reply = apiErrorReply(error, route.reader, exchange.id)
   }
   await finish(services, exchange, reply)
 }
 
+/** The log gets what the client is not told: of a bug the stack and its causes, of a refusal what failed behind it. */
+function logFailure({ log }: ApiServices, exchange: Exchange, path: string, error: unknown): void {
+  const request = { 'request.id': exchange.id, 'request.path': path }
+  if (!(error instanceof DomainError)) log.error({ error, ...request }, 'A request failed by a bug')
+  else if (error.cause !== undefined && !(error.cause instanceof DomainError))
+    log.warn({ error: error.cause, ...request }, 'A request was refused for a failure behind it')
+}
+
 /** Writes the answer and, for what changed something or failed, the log line. Queries stay out of it: they hold secrets. */
-async function finish({ log }: ApiServices, exchange: Exchange, reply: Reply): Promise<void> {
+async function finish({ config, log }: ApiServices, exchange: Exchange, reply: Reply): Promise<void> {
   const { request } = exchange
   try {
-    await sendReply(exchange, { ...reply, headers: { 'X-Content-Type-Options': 'nosniff', ...reply.headers } })
+    const headers = { 'X-Content-Type-Options': 'nosniff', ...reply.headers }
+    await sendReply(exchange, { ...reply, headers }, {}, config.server.bodyIdleTimeoutMs)
   } catch (error) {
     log.warn({ error, 'request.id': exchange.id }, 'A response could not be completed; the connection was cut')
   }

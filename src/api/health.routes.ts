@@ -24,13 +24,28 @@ const instanceRoute = check('/health/instance', 'As /readyz, in the shape of Qua
 )
 const healthRoute = { ...instanceRoute, path: '/health' }
 
-/** GET /health/endtoend. Also writes, reads and removes an object in every store: for monitoring, not for probes. */
+/** GET /health/endtoend, and /status. Also writes, reads and removes an object in every store: for monitoring, not for probes. */
 const endToEndRoute = check('/health/endtoend', 'Everything that requests depend on', async ({ checks }) => {
   const [database, storage] = await Promise.all([checks.database(), checks.storage()])
   return quayAnswer({ auth: checks.rights(), database, storage })
 })
 
-export const healthRoutes: readonly ApiRoute[] = [livezRoute, readyzRoute, instanceRoute, healthRoute, endToEndRoute]
+const statusRoute = { ...endToEndRoute, path: '/status' }
+
+/** GET /health/warning. What is not broken yet: for monitoring. */
+const warningRoute = check('/health/warning', 'Whether disks have a tenth of their space left', async ({ checks }) =>
+  quayAnswer({ disk_space_warning: await checks.diskSpace() }),
+)
+
+export const healthRoutes: readonly ApiRoute[] = [
+  livezRoute,
+  readyzRoute,
+  instanceRoute,
+  healthRoute,
+  endToEndRoute,
+  statusRoute,
+  warningRoute,
+]
 
 /** `auth` is whether changed rights of other processes are heard of. */
 async function instance({ checks }: Pick<ApiContext, 'checks'>): Promise<Services> {

@@ -1,3 +1,4 @@
+import { statfs } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { hasAccounts } from '../accounts/accounts.ts'
 import type { Clock } from '../platform/clock.ts'
@@ -68,6 +69,7 @@ async function withinMs(outcome: Promise<boolean>, limitMs: number): Promise<boo
 const DATABASE_LIMIT_MS = 2_000
 const STORAGE_LIMIT_MS = 5_000
 const STORAGE_KEEP_MS = 5_000
+const LEAST_FREE = 0.1
 /** As the registry protocol has it: with rights older than that, writes are refused. */
 const RIGHTS_MAX_AGE_MS = 8_000
 
@@ -104,6 +106,14 @@ export class HealthChecks {
   /** Whether every store takes, returns and removes a small object within 5 s; looks at most every 5 s. */
   storage(): Promise<boolean> {
     return this.#storage.passes()
+  }
+
+  /** Whether every local disk that is written to has a tenth of its space left. */
+  async diskSpace(): Promise<boolean> {
+    const { config } = this.#services
+    const folders = [config.dataDir, ...Object.values(config.storage.locations).map(({ path }) => path)]
+    const left = await Promise.all(folders.map((folder) => statfs(folder)))
+    return left.every(({ bavail, blocks }) => bavail >= blocks * LEAST_FREE)
   }
 
   /** Whether changes of rights that other processes made are known here. */

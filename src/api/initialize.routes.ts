@@ -1,8 +1,15 @@
-import { initializeUser } from '../identity/first-user.ts'
+import { randomUUID } from 'node:crypto'
+import { PasswordCipher } from '../identity/encrypted-password.ts'
+import { type InitializeUser, initializeUser } from '../identity/first-user.ts'
+import { scopes } from '../oauth/scopes.ts'
+import { hashTokenSecret, MAX_LIFETIME_SECONDS, newTokenSecret } from '../oauth/tokens.ts'
 import { isRefusal, refuse } from '../platform/errors.ts'
 import { json } from '../platform/reply.ts'
-import { limitSetup, readSmallBody } from './request.ts'
+import { sealedClientSecret } from './application.routes.ts'
+import { limitSetup, readSmallBody, userAgentOf } from './request.ts'
+import { anonymousCaller, RestCallers } from './rest-caller.ts'
 import type { ApiRoute } from './route.ts'
+import type { ApiServices } from './services.ts'
 
 /**
  * POST /api/v1/user/initialize. Creates the first user, for installations without a person in front of them. Off by
@@ -24,13 +31,27 @@ export const initializeUserRoute: ApiRoute = {
     }
     const text = await readSmallBody(services, exchange)
     const parts = { db: services.db, clock: services.clock }
+    const { row, headers } = new RestCallers(services).newSession(0, anonymousCaller(undefined))
     try {
-      const user = await initializeUser(parts, { allowed: true, body: parseJson(text), address: exchange.address })
+      const { user, password, accessToken } = await initializeUser(parts, {
+        allowed: true,
+        body: parseJson(text),
+        address: exchange.address,
+        session: row,
+        userAgent: userAgentOf(exchange),
+        newToken: (name) => newToken(services, name),
+      })
       services.log.info(
         { 'request.id': exchange.id, 'account.name': user.name },
         `The first user, ${user.name}, was created by the API`,
       )
-      return json(200, { username: user.name, email: user.email }, { 'Cache-Control': 'no-store' })
+      const body = {
+        username: user.name,
+        email: user.email,
+        encrypted_password: new PasswordCipher(services.secretKey.reveal()).encrypt(password),
+        ...(accessToken !== undefined && { access_token: accessToken }),
+      }
+      return json(200, body, { 'Cache-Control': 'no-store', ...headers })
     } catch (error) {
       // Whatever is wrong with what was sent is a 400 in this call, also a name that is taken.
       if (isRefusal(error, 'ACCOUNT_EXISTS') || isRefusal(error, 'ACCOUNT_INVALID'))
@@ -38,6 +59,21 @@ export const initializeUserRoute: ApiRoute = {
       throw error
     }
   },
+}
+
+/** With every scope that there is here. */
+function newToken(services: ApiServices, name: string): ReturnType<InitializeUser['newToken']> {
+  const { config, clock } = services
+  const secret = newTokenSecret()
+  const held = scopes.filter((scope) => scope.name !== 'super:user' || config.accounts.superUsersEnabled)
+  return {
+    secret,
+    secretHash: hashTokenSecret(secret),
+    secretSealed: sealedClientSecret(services, name),
+    uuid: randomUUID(),
+    scope: held.map((scope) => scope.name).join(' '),
+    expiresMs: clock.nowMs() + MAX_LIFETIME_SECONDS * 1000,
+  }
 }
 
 function parseJson(text: string): unknown {

@@ -1,12 +1,16 @@
-import { inviteCodeOf } from '../organizations/invites.ts'
+import { type InviteWay, inviteCodeOf } from '../organizations/invites.ts'
 import { pageUrl, send } from './mailing.ts'
 import type { RestContext } from './rest-context.ts'
 import type { ApiServices } from './services.ts'
 
 /** The link of an invitation: whoever is invited opens it, signs in and accepts. It works without mail. */
-export function inviteUrl(services: ApiServices, nonce: string): string {
-  const code = inviteCodeOf(services.secretKey.reveal(), nonce)
-  return pageUrl(services, `/confirminvite?code=${encodeURIComponent(code)}`)
+export function inviteUrl(services: ApiServices, nonce: string, way: InviteWay = 'link'): string {
+  return pageUrl(services, `/confirminvite?code=${encodeURIComponent(inviteCode(services, nonce, way))}`)
+}
+
+/** What `teaminvite/{code}` takes. */
+export function inviteCode(services: ApiServices, nonce: string, way: InviteWay = 'link'): string {
+  return inviteCodeOf(services.secretKey.reveal(), nonce, way)
 }
 
 /** Tells the invited one by mail, where mails are sent. */
@@ -20,6 +24,6 @@ export async function announceInvite(
     to: email,
     subject: 'Invitation to join team',
     paragraphs: [`${inviter} invites you to the team ${team} of the organization ${organization}.`],
-    link: { label: 'See the invitation', url: inviteUrl(services, invite.nonce) },
+    link: { label: 'See the invitation', url: inviteUrl(services, invite.nonce, 'mail') },
   })
 }

@@ -1,4 +1,4 @@
-import { queueMail, sealMail } from '../mail/mail.ts'
+import { NOBODY, queueMail, sealMail } from '../mail/mail.ts'
 import { type Message, writeMail } from '../mail/messages.ts'
 import { Seal } from '../platform/seal.ts'
 import type { ApiServices } from './services.ts'
@@ -11,6 +11,11 @@ export function sealedMail(services: ApiServices, message: Message): string | un
   const { config, databaseSecretKey } = services
   if (config.mail === undefined) return undefined
   return sealMail(new Seal(databaseSecretKey.reveal(), MAIL_SEAL), writeMail(config.api.shortTitle, message))
+}
+
+/** A mail that goes nowhere, for callers who may not learn whether there is somebody to write to. */
+export function sealedMailToNobody(services: ApiServices): string | undefined {
+  return sealedMail(services, { to: NOBODY, subject: '', paragraphs: [''] })
 }
 
 /** Sends a message, where mails are sent at all. */

@@ -25,12 +25,25 @@ const Collaborator = Type.Object({
   repositories: Type.Array(Type.String()),
 })
 
-function memberView(services: ApiServices, member: Member, kind: 'user' | 'robot') {
+type TeamView = { readonly name: string; readonly avatar: ReturnType<typeof avatarOf> }
+
+/** `known`: teams that were drawn before, as in a long list there are few teams and many members. */
+function memberView(
+  services: ApiServices,
+  member: Member,
+  kind: 'user' | 'robot',
+  known: Map<string, TeamView> = new Map(),
+) {
+  const team = (name: string): TeamView => {
+    const view = known.get(name) ?? { name, avatar: avatarOf(services, 'team', name) }
+    known.set(name, view)
+    return view
+  }
   return {
     name: member.name,
     kind,
     avatar: avatarOf(services, kind, member.name, member.email),
-    teams: member.teams.map((name) => ({ name, avatar: avatarOf(services, 'team', name) })),
+    teams: member.teams.map(team),
     repositories: member.repositories,
   }
 }
@@ -47,7 +60,8 @@ const getMembers = restRoute({
   answers: { 200: { describe: 'The members', schema: Type.Object({ members: Type.Array(OrgMember) }) } },
   async handle({ services }, { namespace }) {
     const members = await services.db.scan(listMembers, { namespaceId: namespace.id })
-    return answer(200, { members: members.map((member) => memberView(services, member, 'user')) })
+    const known = new Map<string, TeamView>()
+    return answer(200, { members: members.map((member) => memberView(services, member, 'user', known)) })
   },
 })
 

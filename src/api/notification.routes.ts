@@ -1,10 +1,12 @@
 import { Type } from 'typebox'
 import { dismissNotice, findNotice, listNotices, type Notice } from '../notices/notices.ts'
 import { refuse } from '../platform/errors.ts'
+import { inviteCode } from './invitations.ts'
 import { mailDate } from './quay-dates.ts'
 import { answer } from './rest-edge.ts'
 import { integer } from './rest-query.ts'
 import { restRoute } from './rest-route.ts'
+import type { ApiServices } from './services.ts'
 
 const UserNotification = Type.Object(
   {
@@ -18,8 +20,11 @@ const UserNotification = Type.Object(
   { $id: 'UserNotification' },
 )
 
-function view({ uuid, organization, kind, createdMs, metadata, dismissed }: Notice) {
-  return { id: uuid, organization, kind, created: mailDate(createdMs), metadata, dismissed }
+function view(services: ApiServices, { uuid, organization, kind, createdMs, metadata, dismissed }: Notice) {
+  const { nonce, ...told } = metadata
+  // The code of an invitation is stored nowhere.
+  const code = typeof nonce === 'string' ? { code: inviteCode(services, nonce) } : {}
+  return { id: uuid, organization, kind, created: mailDate(createdMs), metadata: { ...told, ...code }, dismissed }
 }
 
 const common = { tag: 'user', access: { kind: 'user', role: 'admin' }, scope: 'user:admin', internal: true } as const
@@ -45,7 +50,7 @@ const list = restRoute({
     // Quay skips one between pages; a list that loses entries helps nobody.
     const skip = Math.max(0, query.page - 1) * query.limit
     const found = await services.db.read(listNotices, { accountId: caller.accountId, skip, limit: query.limit + 1 })
-    const notifications = found.slice(0, query.limit).map(view)
+    const notifications = found.slice(0, query.limit).map((notice) => view(services, notice))
     return answer(200, { notifications, additional: found.length > query.limit })
   },
 })
@@ -61,7 +66,7 @@ const get = restRoute({
   async handle({ services }, { caller, params }) {
     const notice = await services.db.read(findNotice, { accountId: caller.accountId, uuid: params['uuid'] ?? '' })
     if (notice === undefined) throw refuse('NOT_FOUND')
-    return answer(200, view(notice))
+    return answer(200, view(services, notice))
   },
 })
 
@@ -78,7 +83,7 @@ const put = restRoute({
     const change = { accountId: caller.accountId, uuid: params['uuid'] ?? '', dismissed: body.dismissed ?? false }
     const notice = await services.db.transaction(dismissNotice, change)
     if (notice === undefined) throw refuse('NOT_FOUND')
-    return answer(200, view(notice))
+    return answer(200, view(services, notice))
   },
 })
 

@@ -15,6 +15,9 @@ import type { ApiServices } from './services.ts'
 
 const RepositoryRole = Type.Union([Type.Literal('read'), Type.Literal('write'), Type.Literal('admin')])
 
+/** Of a robot account two names and the sign between them. */
+const AccountName = Type.String({ maxLength: 511 })
+
 const PrototypeUser = Type.Object({
   name: Type.String(),
   is_robot: Type.Boolean(),
@@ -68,7 +71,7 @@ const getPrototypes = restRoute({
   scope: 'org:admin',
   answers: { 200: { describe: 'The rules', schema: Type.Object({ prototypes: Type.Array(Prototype) }) } },
   async handle({ services }, { namespace }) {
-    const rules = await services.db.read(listDefaultPermissions, { namespaceId: namespace.id })
+    const rules = await services.db.scan(listDefaultPermissions, { namespaceId: namespace.id })
     return answer(200, { prototypes: rules.map((rule) => prototypeView(services, rule)) })
   },
 })
@@ -85,8 +88,8 @@ const postPrototype = restRoute({
   body: Type.Object(
     {
       role: RepositoryRole,
-      activating_user: Type.Optional(Type.Union([Type.Object({ name: Type.String() }), Type.Null()])),
-      delegate: Type.Object({ name: Type.String(), kind: Type.Union([Type.Literal('user'), Type.Literal('team')]) }),
+      activating_user: Type.Optional(Type.Union([Type.Object({ name: AccountName }), Type.Null()])),
+      delegate: Type.Object({ name: AccountName, kind: Type.Union([Type.Literal('user'), Type.Literal('team')]) }),
     },
     { $id: 'NewPrototype' },
   ),

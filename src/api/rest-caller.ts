@@ -184,7 +184,8 @@ export class RestCallers {
   }
 }
 
-function anonymousCaller(cookie: string | undefined): RestCaller {
+/** Nobody, with the cookie that their browser has. */
+export function anonymousCaller(cookie: string | undefined): RestCaller {
   return {
     by: 'anonymous',
     accountId: 0,

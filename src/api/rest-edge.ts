@@ -64,7 +64,13 @@ function refuseBrowserReads({ services }: RestContext, { request }: Exchange): v
   throw plainRefusal(400, 'API calls must be invoked with an X-Requested-With header if called from a browser')
 }
 
-function checkCsrf({ callers }: RestContext, exchange: Exchange, caller: RestCaller, field: string | undefined): void {
+/** @throws RestRefusal: whoever sends this does not know the token of their cookie. */
+export function checkCsrf(
+  { callers }: RestContext,
+  exchange: Exchange,
+  caller: RestCaller,
+  field: string | undefined,
+): void {
   const header = exchange.request.headers['x-csrf-token']
   const given = typeof header === 'string' ? header : (field ?? queryOf(exchange).get('_csrf_token'))
   if (callers.holdsCsrfToken(caller, given ?? undefined)) return
@@ -114,15 +120,18 @@ async function permit(
   if (access.kind === 'organization') {
     const held = holdsTeamRole(namespaceRole, access.role) || (readsAll && caller.caps.superuser)
     if (caller.by === 'anonymous' || !held) throw refusalFor(caller)
-    if (namespace === undefined || namespace.kind !== 'organization') throw refuse('NOT_FOUND')
+    // One that is deleted is gone, also for who may read everything.
+    if (namespace?.kind !== 'organization' || namespace.state === 'deleted') throw refuse('NOT_FOUND')
     return { namespaceRole, repositoryRole: null, namespace }
   }
   if (repository === undefined) {
     if (holdsTeamRole(namespaceRole, 'admin') && isReadableName(path)) throw refuse('NOT_FOUND')
     throw refusalFor(caller)
   }
-  const publicRead = access.role === 'read' && repository.visibility === 'public' && namespace?.state === 'active'
-  const held = holdsRepositoryRole(repositoryRole, access.role) || publicRead || (readsAll && caller.caps.superuser)
+  const publicRead = access.role === 'read' && repository.visibility === 'public'
+  // In a namespace that is disabled or deleted nobody has rights, not even to look.
+  const isOpen = namespace?.state === 'active' && (publicRead || (readsAll && caller.caps.superuser))
+  const held = holdsRepositoryRole(repositoryRole, access.role) || isOpen
   if (!held || namespace === undefined) throw refusalFor(caller)
   return { repositoryRole, namespaceRole, repository, namespace }
 }
@@ -141,7 +150,8 @@ export function refusalFor(caller: RestCaller) {
  * credential. From the cache, as long as nothing has changed.
  */
 export async function resolve({ services }: RestContext, caller: RestCaller, path: string): Promise<Access> {
-  const { namespace, name } = splitPath(path)
+  // Of a namespace alone everything is its name, so that one with an encoded slash is no namespace that there is.
+  const { namespace, name } = path.endsWith('/') ? { namespace: path.slice(0, -1), name: '' } : splitPath(path)
   const { accountId, tokenEpoch, standing, credential } = caller
   const access = await services.access.get({
     accountId,

@@ -4,6 +4,8 @@ import { applicationRoutes } from './application.routes.ts'
 import { applicationTokenRoutes } from './application-token.routes.ts'
 import { authorizationRoutes } from './authorization.routes.ts'
 import { configRoutes } from './config.routes.ts'
+import { confirmationRoutes } from './confirmation.routes.ts'
+import { conversionRoutes } from './conversion.routes.ts'
 import { deletionRoutes } from './deletion.routes.ts'
 import { documentRoutes } from './document.routes.ts'
 import { errorRoutes } from './error.routes.ts'
@@ -12,9 +14,13 @@ import { memberRoutes } from './member.routes.ts'
 import { messageRoutes } from './message.routes.ts'
 import { notificationRoutes } from './notification.routes.ts'
 import { oauthRoutes } from './oauth.routes.ts'
+import { oauthAssignmentRoutes } from './oauth-assignment.routes.ts'
+import { oauthExchangeRoutes } from './oauth-exchange.routes.ts'
 import { organizationRoutes } from './organization.routes.ts'
 import { permissionRoutes } from './permission.routes.ts'
 import { prototypeRoutes } from './prototype.routes.ts'
+import { recoveryRoutes } from './recovery.routes.ts'
+import { registrationRoutes } from './registration.routes.ts'
 import { repositoryRoutes } from './repository.routes.ts'
 import { repositoryListRoutes } from './repository-list.routes.ts'
 import type { AnyRestRoute } from './rest-route.ts'
@@ -34,7 +40,11 @@ import { userRoutes } from './user.routes.ts'
 export const restRoutes: readonly AnyRestRoute[] = [
   ...sessionRoutes,
   ...userRoutes,
+  ...registrationRoutes,
+  ...conversionRoutes,
   ...loginRoutes,
+  ...confirmationRoutes,
+  ...recoveryRoutes,
   ...notificationRoutes,
   ...organizationRoutes,
   ...memberRoutes,
@@ -46,6 +56,8 @@ export const restRoutes: readonly AnyRestRoute[] = [
   ...applicationTokenRoutes,
   ...authorizationRoutes,
   ...oauthRoutes,
+  ...oauthExchangeRoutes,
+  ...oauthAssignmentRoutes,
   ...appTokenRoutes,
   ...repositoryRoutes,
   ...repositoryListRoutes,

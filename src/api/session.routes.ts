@@ -1,14 +1,18 @@
 import { Type } from 'typebox'
 import { openSession } from '../identity/sessions.ts'
 import { signIn, signOut } from '../identity/sign-in.ts'
+import { parseInviteCode } from '../organizations/invites.ts'
+import { verifyByInvite } from '../organizations/own-account.ts'
 import { isRefusal } from '../platform/errors.ts'
 import { json } from '../platform/reply.ts'
+import { userAgentOf } from './request.ts'
+import { OptionalText, ShortText } from './rest-body.ts'
 import { answer } from './rest-edge.ts'
 import { problem, RestRefusal } from './rest-errors.ts'
 import { restRoute } from './rest-route.ts'
+import type { ApiServices } from './services.ts'
 
 const Success = Type.Object({ success: Type.Boolean() })
-const MAX_AGENT = 256
 
 /** GET /csrf_token. What a page of ours sends with every change; a browser that has none gets its cookie by it. */
 const getCsrfToken = restRoute({
@@ -39,15 +43,19 @@ const signInUser = restRoute({
   alwaysOpen: true,
   worksReadOnly: true,
   isOn: (config) => config.accounts.directLogin,
-  body: Type.Object(
-    { username: Type.String(), password: Type.String(), invite_code: Type.Optional(Type.String()) },
-    { $id: 'SigninUser' },
-  ),
+  body: Type.Object({ username: ShortText, password: ShortText, invite_code: OptionalText }, { $id: 'SigninUser' }),
   answers: { 200: { describe: 'The browser is signed in, in a new session', schema: Success } },
   async handle({ services, callers }, { caller, body, exchange }) {
     const { username, password } = body
-    const identity = await services.identities
-      .authenticate({ username, secret: password, address: exchange.address, interactive: true })
+    const prove = () =>
+      services.identities.authenticate({ username, secret: password, address: exchange.address, interactive: true })
+    const identity = await prove()
+      .catch(async (error: unknown) => {
+        // Only who knows the password gets here with that reason.
+        const isUnverified = isRefusal(error, 'UNAUTHENTICATED') && error.detail['reason'] === 'unverified'
+        if (isUnverified && (await confirmsByInvite(services, body.invite_code, username))) return prove()
+        throw error
+      })
       .catch((error: unknown) => {
         if (!isRefusal(error, 'UNAUTHENTICATED')) throw error
         throw refusedSignIn(error.message, error.detail['reason'] === 'unverified')
@@ -60,12 +68,22 @@ const signInUser = restRoute({
     await services.db.transaction(signIn, {
       ...row,
       namespaceId,
-      userAgent: (exchange.request.headers['user-agent'] ?? '').slice(0, MAX_AGENT),
+      userAgent: userAgentOf(exchange),
       doing: { actor: identity.actor, address: exchange.address, nowMs: row.nowMs },
     })
     return answer(200, { success: true }, headers)
   },
 })
+
+/** The code of the mail that invited an address confirms it, as the mail that was made for that would. */
+async function confirmsByInvite(
+  { db, secretKey }: ApiServices,
+  code: string | null | undefined,
+  username: string,
+): Promise<boolean> {
+  const parsed = code ? parseInviteCode(secretKey.reveal(), code) : undefined
+  return parsed?.way === 'mail' && db.transaction(verifyByInvite, { nonce: parsed.nonce, username })
+}
 
 function refusedSignIn(message: string, unverified: boolean): RestRefusal {
   const body = { needsEmailVerification: unverified, invalidCredentials: !unverified, message }
@@ -83,7 +101,7 @@ const verifyUser = restRoute({
   scope: 'user:admin',
   internal: true,
   worksReadOnly: true,
-  body: Type.Object({ password: Type.String() }, { $id: 'VerifyUser' }),
+  body: Type.Object({ password: ShortText }, { $id: 'VerifyUser' }),
   answers: { 200: { describe: 'The login of the session is fresh', schema: Success } },
   async handle({ services, callers }, { caller, body, exchange }) {
     await services.identities

@@ -76,7 +76,7 @@ const put = restRoute({
       throw messageRefusal(400, `There is no organization ${oldName}.`)
     const newName = body.name ?? oldName
     if (newName !== oldName) {
-      const change = { namespaceId: found.id, oldName, newName, superuser: caller.name, doing }
+      const change = { namespaceId: found.id, newName, superuser: caller.name, doing }
       await services.db.transaction(renameNamespace, change).catch((error: unknown) => {
         const known = isRefusal(error, 'ACCOUNT_INVALID') || isRefusal(error, 'ACCOUNT_EXISTS')
         throw known ? messageRefusal(400, error.message) : error

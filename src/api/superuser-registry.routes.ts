@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { Type } from 'typebox'
 import { findRegistrySize, queueRegistrySize } from '../blobs/registry-size.ts'
+import { configSchema } from '../platform/config/schema.ts'
 import { answer } from './rest-edge.ts'
 import { restRoute } from './rest-route.ts'
 import { superuserOnly } from './superuser-user.routes.ts'
@@ -65,4 +66,41 @@ const changelog = restRoute({
   },
 })
 
-export const superuserRegistryRoutes = [getSize, queueSize, changelog]
+const AnyObject = Type.Record(Type.String(), Type.Unknown())
+
+/** GET /api/v1/superuser/config. What this process was started with; every secret in it is `***`. */
+const configuration = restRoute({
+  ...superuserOnly,
+  method: 'GET',
+  path: '/api/v1/superuser/config',
+  operationId: 'getConfiguration',
+  summary: 'The configuration without its secrets, and where each value came from',
+  access: { kind: 'superuser', readOnlySuperuser: true },
+  freshLogin: true,
+  isOn: ({ accounts }) => accounts.superUsersEnabled && accounts.superUserConfigDump,
+  answers: {
+    200: {
+      describe:
+        'Values by key; what has no effect, by its place; variables that gave values; the JSON Schema of the file',
+      schema: Type.Object({ config: AnyObject, warning: AnyObject, env: AnyObject, schema: AnyObject }),
+    },
+  },
+  async handle({ services }) {
+    const { sources, warnings } = services.settings
+    const fromEnvironment = sources.filter(({ source }) => source === 'environment')
+    return answer(200, {
+      config: Object.fromEntries(sources.map(({ key, shown }) => [key, shown ?? null])),
+      warning: Object.fromEntries(warnings.map((sentence) => placeOf(sentence))),
+      env: Object.fromEntries(fromEnvironment.map(({ key, where, shown }) => [where ?? key, shown ?? null])),
+      schema: configSchema(),
+    })
+  },
+})
+
+/** `config.yaml:2:1: GC_GRACE: …` begins with where it stands. */
+function placeOf(warning: string): [place: string, sentence: string] {
+  const end = warning.indexOf(': ')
+  return end < 0 ? ['', warning] : [warning.slice(0, end), warning.slice(end + 2)]
+}
+
+export const superuserRegistryRoutes = [getSize, queueSize, changelog, configuration]

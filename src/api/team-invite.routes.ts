@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { Type } from 'typebox'
 import { answerInvite, findInvite, inviteEmail, parseInviteCode, withdrawInvite } from '../organizations/invites.ts'
 import { refuse } from '../platform/errors.ts'
@@ -30,11 +31,12 @@ const putEmailInvite = restRoute({
       team,
       email: params['email'] ?? '',
       inviterId: caller.accountId,
+      noticeUuid: randomUUID(),
       nonce: newOpaqueId(),
       doing,
     })
     await announceInvite(context, { ...invited, team, inviter: caller.name })
-    const view = inviteView(services, invited.email ?? '')
+    const view = inviteView(services, invited.email)
     return answer(200, { ...view, invite_url: inviteUrl(services, invited.nonce) })
   },
 })
@@ -50,16 +52,16 @@ const deleteEmailInvite = restRoute({
   scope: 'org:admin',
   answers: { 204: { describe: 'The invitation counts no more' } },
   async handle({ services }, { namespace, params, doing }) {
-    const to = { email: params['email'] ?? '' }
     const team = params['teamname'] ?? ''
-    await services.db.transaction(withdrawInvite, { namespaceId: namespace.id, team, to, doing })
+    const email = params['email'] ?? ''
+    await services.db.transaction(withdrawInvite, { namespaceId: namespace.id, team, email, doing })
     return empty(204)
   },
 })
 
 /** @throws DomainError REFUSED: no invitation can have this code. */
 function nonceOf(services: ApiServices, code: string): string {
-  const nonce = parseInviteCode(services.secretKey.reveal(), code)
+  const nonce = parseInviteCode(services.secretKey.reveal(), code)?.nonce
   if (nonce === undefined) throw refuse('REFUSED', {}, 'There is no such invitation. Open the link as a whole.')
   return nonce
 }
@@ -120,7 +122,7 @@ const invitePage = restRoute({
   answers: { 200: { describe: 'The page' } },
   async handle({ services, callers }, { caller, exchange }) {
     const code = queryOf(exchange).get('code') ?? ''
-    const nonce = parseInviteCode(services.secretKey.reveal(), code)
+    const nonce = parseInviteCode(services.secretKey.reveal(), code)?.nonce
     const invite = nonce === undefined ? undefined : await services.db.read(findInvite, { nonce })
     if (invite === undefined) {
       const body = html`<h1>No such invitation</h1><p>It may have been answered or taken back. Ask whoever invited you for a new one.</p>`
@@ -160,13 +162,16 @@ const inviteAnswer = restRoute({
   body: Type.Record(Type.String(), Type.String()),
   answers: { 200: { describe: 'The page' } },
   async handle({ services }, { caller, body, doing }) {
-    const accepts = body['answer'] === 'accept'
+    const said = body['answer']
+    if (said !== 'accept' && said !== 'decline')
+      throw refuse('REFUSED', {}, 'The form did not say whether to accept or to decline. Nothing was changed.')
+    const accepts = said === 'accept'
     const nonce = nonceOf(services, body['code'] ?? '')
     const invite = await services.db.transaction(answerInvite, { nonce, accountId: caller.accountId, accepts, doing })
-    const said = accepts
+    const text = accepts
       ? html`<h1>Welcome</h1><p>You are in the team ${invite.team} of ${invite.organization} now.</p>`
       : html`<h1>Declined</h1><p>You are not in the team ${invite.team} of ${invite.organization}.</p>`
-    return page(200, { title: 'Invitation', body: said })
+    return page(200, { title: 'Invitation', body: text })
   },
 })
 

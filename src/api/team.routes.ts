@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { Type } from 'typebox'
 import { holdsTeamRole } from '../accounts/roles.ts'
-import { addOrInviteUser, withdrawInvite } from '../organizations/invites.ts'
+import { addOrInviteUser, type Named } from '../organizations/invites.ts'
 import { deleteTeam, deleteTeamMember, listTeamGrants, listTeamMembers, putTeam } from '../organizations/teams.ts'
-import { isRefusal, refuse } from '../platform/errors.ts'
+import { refuse } from '../platform/errors.ts'
 import { newOpaqueId } from '../platform/ids.ts'
 import { empty } from '../platform/reply.ts'
 import { Avatar, avatarOf } from './avatar.ts'
@@ -56,11 +56,7 @@ export const RobotRepoPermission = Type.Object(
   { $id: 'RobotRepoPermission' },
 )
 
-function memberView(
-  services: ApiServices,
-  { name, kind, email }: { name: string; kind: 'user' | 'robot'; email: string | null },
-  invited: boolean,
-) {
+function memberView(services: ApiServices, { name, kind, email }: Named, invited: boolean) {
   const isRobot = kind === 'robot'
   return { name, kind: 'user', is_robot: isRobot, avatar: avatarOf(services, kind, name, email), invited }
 }
@@ -132,6 +128,7 @@ const getTeamMembers = restRoute({
   },
   async handle({ services }, { caller, namespace, namespaceRole, params, query }) {
     const isAdmin = holdsTeamRole(namespaceRole, 'admin')
+    const readsAll = caller.standing.readsAll && caller.caps.superuser
     const name = params['teamname'] ?? ''
     const found = await services.db.scan(listTeamMembers, {
       namespaceId: namespace.id,
@@ -139,7 +136,7 @@ const getTeamMembers = restRoute({
       viewerId: caller.accountId,
       withInvited: query.includePending && isAdmin,
     })
-    if (!isAdmin && !caller.standing.readsAll && found?.mine !== true) throw refusalFor(caller)
+    if (!isAdmin && !readsAll && found?.mine !== true) throw refusalFor(caller)
     if (found === undefined) throw refuse('NOT_FOUND')
     const invited = found.invited.map(({ name: user, email }) =>
       user === null
@@ -163,23 +160,21 @@ const putTeamMember = restRoute({
   answers: { 200: { describe: 'Who is in the team now, or invited', schema: TeamMember } },
   async handle(context, { caller, namespace, params, doing }) {
     const { services } = context
-    const member = params['membername'] ?? ''
     const team = params['teamname'] ?? ''
-    const outcome = await services.db.transaction(addOrInviteUser, {
+    const { account, invited } = await services.db.transaction(addOrInviteUser, {
       namespaceId: namespace.id,
       team,
-      member,
+      member: params['membername'] ?? '',
       inviterId: caller.accountId,
       inviteOutsiders: services.config.accounts.requireTeamInvite,
       noticeUuid: randomUUID(),
       nonce: newOpaqueId(),
       doing,
     })
-    const kind = member.includes('+') ? 'robot' : 'user'
-    if (outcome === 'added') return answer(200, memberView(services, { name: member, kind, email: null }, false))
-    await announceInvite(context, { ...outcome, team, inviter: caller.name })
-    const view = memberView(services, { name: member, kind, email: null }, true)
-    return answer(200, { ...view, invite_url: inviteUrl(services, outcome.nonce) })
+    const view = memberView(services, account, invited !== undefined)
+    if (invited === undefined) return answer(200, view)
+    await announceInvite(context, { ...invited, team, inviter: caller.name })
+    return answer(200, { ...view, invite_url: inviteUrl(services, invited.nonce) })
   },
 })
 
@@ -194,14 +189,9 @@ const deleteTeamMemberRoute = restRoute({
   scope: 'org:admin',
   answers: { 204: { describe: 'The account is not in the team any more' } },
   async handle({ services }, { namespace, params, doing }) {
-    const where = { namespaceId: namespace.id, team: params['teamname'] ?? '', doing }
+    const team = params['teamname'] ?? ''
     const member = params['membername'] ?? ''
-    try {
-      await services.db.transaction(withdrawInvite, { ...where, to: { member } })
-    } catch (error) {
-      if (!isRefusal(error, 'NOT_FOUND')) throw error
-      await services.db.transaction(deleteTeamMember, { ...where, member })
-    }
+    await services.db.transaction(deleteTeamMember, { namespaceId: namespace.id, team, member, doing })
     return empty(204)
   },
 })
@@ -218,7 +208,7 @@ const getTeamPermissions = restRoute({
     200: { describe: 'The grants', schema: Type.Object({ permissions: Type.Array(RobotRepoPermission) }) },
   },
   async handle({ services }, { namespace, params }) {
-    const grants = await services.db.read(listTeamGrants, {
+    const grants = await services.db.scan(listTeamGrants, {
       namespaceId: namespace.id,
       name: params['teamname'] ?? '',
     })

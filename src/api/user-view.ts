@@ -53,7 +53,7 @@ export const UserSelf = Type.Object(
     super_user: Type.Optional(Type.Boolean()),
     global_readonly_super_user: Type.Optional(Type.Boolean()),
   },
-  { $id: 'UserSelf' },
+  { $id: 'UserView' },
 )
 
 /** What everybody may know of a user. */
@@ -96,7 +96,7 @@ export async function selfView(services: ApiServices, caller: Pick<RestCaller, '
     is_free_account: true,
     has_password_set: profile.hasPassword,
     organizations: memberships,
-    ...(standing.superuser && { super_user: true }),
-    ...(standing.readsAll && { global_readonly_super_user: true }),
+    ...(standing.superuser && caps.superuser && { super_user: true }),
+    ...(standing.readsAll && caps.superuser && { global_readonly_super_user: true }),
   }
 }

@@ -1,36 +1,21 @@
 import { Type } from 'typebox'
-import { type CreatedUser, createUser } from '../accounts/accounts.ts'
-import { foldAccountName, parseAccountName, parseEmail } from '../accounts/names.ts'
-import { checkPassword, hashPassword } from '../accounts/passwords.ts'
-import {
-  changeEmail,
-  changePersonal,
-  findOnlyAdministered,
-  findProfileByName,
-  type Personal,
-  renameNamespace,
-} from '../accounts/profile.ts'
+import { parseEmail } from '../accounts/names.ts'
+import { hashPassword } from '../accounts/passwords.ts'
+import { findProfile, findProfileByName, type Personal } from '../accounts/profile.ts'
 import { holdsUserRole } from '../accounts/roles.ts'
-import { changeOwnPassword } from '../identity/own-password.ts'
-import { signIn } from '../identity/sign-in.ts'
-import { everyCap } from '../oauth/scopes.ts'
-import { convertToOrganization } from '../organizations/conversion.ts'
-import { deleteNamespace } from '../organizations/deletion.ts'
-import { findInvite, isEmailInvited, parseInviteCode } from '../organizations/invites.ts'
-import { changeNamespace } from '../organizations/organizations.ts'
+import { isNamedInConfig } from '../accounts/standing.ts'
+import { recordEvent } from '../audit/audit.ts'
+import { changeOwnAccount, deleteOwnAccount } from '../organizations/own-account.ts'
 import { isRefusal, refuse } from '../platform/errors.ts'
 import { empty } from '../platform/reply.ts'
-import { sendCode } from './email-code.ts'
-import { send } from './mailing.ts'
+import { passwordChangedMail, prepareCode } from './email-code.ts'
 import { chosenTagWindow } from './namespace-settings.ts'
-import type { RestContext } from './rest-context.ts'
+import { OptionalText, ShortText } from './rest-body.ts'
 import { answer } from './rest-edge.ts'
 import { messageRefusal, problem } from './rest-errors.ts'
-import { type RestRequest, restRoute } from './rest-route.ts'
+import { restRoute } from './rest-route.ts'
+import type { ApiServices } from './services.ts'
 import { publicView, selfView, UserPublic, UserSelf } from './user-view.ts'
-
-const Success = Type.Object({ success: Type.Boolean() })
-const OptionalText = Type.Optional(Type.Union([Type.String(), Type.Null()]))
 
 /** GET /api/v1/user/. Never 403: pages find out by it whether anybody has signed in. */
 const getLoggedInUser = restRoute({
@@ -73,99 +58,7 @@ const getUserInformation = restRoute({
   },
 })
 
-/** POST /api/v1/user/. People make their own account, where that is allowed. */
-const createNewUser = restRoute({
-  method: 'POST',
-  path: '/api/v1/user/',
-  operationId: 'createNewUser',
-  tag: 'user',
-  summary: 'Creates an account',
-  access: { kind: 'anyone' },
-  internal: true,
-  isOn: (config) => config.accounts.userCreation && config.accounts.directLogin,
-  body: Type.Object(
-    {
-      username: Type.String(),
-      password: Type.String(),
-      email: OptionalText,
-      invite_code: OptionalText,
-    },
-    { $id: 'NewUser' },
-  ),
-  answers: {
-    200: {
-      describe: 'The account, or that its address has to be confirmed first',
-      schema: Type.Union([UserSelf, Type.Object({ awaiting_verification: Type.Literal(true) })]),
-    },
-  },
-  async handle(context, { caller, body, exchange, doing }) {
-    const { services, callers } = context
-    const { config, db } = services
-    context.limitNewAccounts(exchange.address)
-    const name = parseAccountName(body.username)
-    const email = body.email?.trim() ? parseEmail(body.email) : undefined
-    checkPassword(body.password)
-    if (config.mail !== undefined && email === undefined)
-      throw problem('invalid_request', 'An account needs an e-mail address here, because it has to be confirmed.')
-    if (email !== undefined) refuseBlocked(config.accounts.blockedEmailDomains, email.key)
-    const isInvited = email !== undefined && (await holdsInvite(context, body.invite_code, email.key))
-    if (config.accounts.inviteOnlyUserCreation && !isInvited) {
-      const invitedAnyhow = email !== undefined && (await db.read(isEmailInvited, { emailKey: email.key }))
-      if (!invitedAnyhow)
-        throw problem('invalid_request', 'Only people whose e-mail address has been invited to a team can join here.')
-    }
-    const mustConfirm = config.mail !== undefined && !isInvited
-    const passwordHash = await hashPassword(body.password)
-    const user = await db.transaction(createUser, {
-      name,
-      ...(email !== undefined && { email: email.address }),
-      passwordHash,
-      enabled: true,
-      verified: !mustConfirm,
-      nowMs: doing.nowMs,
-      address: exchange.address,
-    })
-    if (mustConfirm && email !== undefined) {
-      await sendCode(services, { accountId: user.accountId, purpose: 'confirm', email: email.address, name })
-      return answer(200, { awaiting_verification: true })
-    }
-    return signedIn(context, { exchange, caller, doing }, user, callers)
-  },
-})
-
-async function signedIn(
-  { services }: RestContext,
-  { exchange, caller, doing }: Pick<RestRequest<never, never>, 'exchange' | 'caller' | 'doing'>,
-  { accountId, namespaceId, name }: CreatedUser,
-  callers: RestContext['callers'],
-) {
-  const { row, headers } = callers.newSession(accountId, caller)
-  const actor = { kind: 'user' as const, accountId, name }
-  const userAgent = (exchange.request.headers['user-agent'] ?? '').slice(0, 256)
-  await services.db.transaction(signIn, { ...row, namespaceId, userAgent, doing: { ...doing, actor } })
-  return answer(200, (await selfView(services, { accountId, caps: everyCap })) ?? {}, headers)
-}
-
-function refuseBlocked(domains: readonly string[], emailKey: string): void {
-  const domain = emailKey.slice(emailKey.lastIndexOf('@') + 1)
-  const isBlocked = domains.some(
-    (blocked) => domain === blocked.toLowerCase() || domain.endsWith(`.${blocked.toLowerCase()}`),
-  )
-  if (isBlocked) throw problem('invalid_request', 'Addresses of this domain cannot be used here.')
-}
-
-/** Whoever brings the code of an invitation to their own address has shown that they read it. */
-async function holdsInvite(
-  { services }: RestContext,
-  code: string | null | undefined,
-  emailKey: string,
-): Promise<boolean> {
-  const nonce = code ? parseInviteCode(services.secretKey.reveal(), code) : undefined
-  if (nonce === undefined) return false
-  return (await services.db.read(findInvite, { nonce }))?.emailKey === emailKey
-}
-
-/** PUT /api/v1/user/. */
+/** PUT /api/v1/user/. All of it is changed or, if anything is refused, nothing. */
 const changeUserDetails = restRoute({
   method: 'PUT',
   path: '/api/v1/user/',
@@ -178,9 +71,9 @@ const changeUserDetails = restRoute({
   internal: true,
   body: Type.Object(
     {
-      password: Type.Optional(Type.String()),
-      email: Type.Optional(Type.String()),
-      username: Type.Optional(Type.String()),
+      password: Type.Optional(ShortText),
+      email: Type.Optional(ShortText),
+      username: Type.Optional(ShortText),
       invoice_email: Type.Optional(Type.Boolean()),
       invoice_email_address: OptionalText,
       tag_expiration_s: Type.Optional(Type.Integer({ minimum: 0 })),
@@ -192,64 +85,67 @@ const changeUserDetails = restRoute({
     { $id: 'UpdateOwnUser' },
   ),
   answers: { 200: { describe: 'The account as it is now', schema: UserSelf } },
-  async handle(context, request) {
-    const { services, callers } = context
-    const { caller, body, doing } = request
-    const { accountId, namespaceId, name } = caller
-    const { db, config } = services
-    // Everything that can be refused without the database goes first: then nothing is half done.
-    if (body.password !== undefined) checkPassword(body.password)
-    const email = body.email === undefined ? undefined : parseEmail(body.email)
+  async handle({ services, callers }, { caller, body, doing }) {
+    const { accountId, namespaceId } = caller
+    const { db } = services
+    const before = await db.read(findProfile, { accountId })
+    if (before === undefined) throw refuse('UNAUTHENTICATED')
+    const asked = body.email === undefined || body.email === before.email ? undefined : parseEmail(body.email)
+    const code = asked && prepareCode(services, { name: before.name, purpose: 'change', email: asked.address })
     const tagWindowMs = chosenTagWindow(services, body.tag_expiration_s)
-    const renames = body.username !== undefined && body.username !== name
-    if (renames && !config.accounts.userRename)
-      throw problem('invalid_request', 'Users cannot be renamed here: FEATURE_USER_RENAME is off.')
-    let headers = {}
-    if (body.invoice_email !== undefined || body.invoice_email_address !== undefined || tagWindowMs !== undefined)
-      await db.transaction(changeNamespace, {
-        namespaceId,
-        ...(body.invoice_email !== undefined && { invoiceEmail: body.invoice_email }),
-        ...(body.invoice_email_address !== undefined && { invoiceEmailAddress: body.invoice_email_address }),
-        ...(tagWindowMs !== undefined && { tagWindowMs }),
-        doing,
-      })
-    const personal: Personal = {
-      ...(body.given_name !== undefined && { givenName: body.given_name }),
-      ...(body.family_name !== undefined && { familyName: body.family_name }),
-      ...(body.company !== undefined && { company: body.company }),
-      ...(body.location !== undefined && { location: body.location }),
+    const { invoice_email: invoiceEmail, invoice_email_address: invoiceEmailAddress } = body
+    const settings = {
+      ...(invoiceEmail !== undefined && { invoiceEmail }),
+      ...(invoiceEmailAddress !== undefined && { invoiceEmailAddress }),
+      ...(tagWindowMs !== undefined && { tagWindowMs }),
     }
-    if (Object.keys(personal).length > 0) await db.transaction(changePersonal, { accountId, personal, doing })
-    if (email !== undefined) {
-      if (config.mail === undefined) await db.transaction(changeEmail, { accountId, email: email.address, doing })
-      else await sendCode(services, { accountId, purpose: 'change', email: email.address, name })
-    }
-    if (renames && body.username !== undefined)
-      await db.transaction(renameNamespace, { namespaceId, oldName: name, newName: body.username, doing })
-    if (body.password !== undefined) {
-      const passwordHash = await hashPassword(body.password)
-      const session = caller.session === undefined ? undefined : callers.newSession(accountId, caller)
-      const change = { accountId, passwordHash, doing, ...(session !== undefined && { session: session.row }) }
-      await db.transaction(changeOwnPassword, change)
-      headers = session?.headers ?? {}
-      await tellPasswordChanged(context, caller.accountId)
-    }
+    const personal = personalOf(body)
+    const rename = body.username === undefined ? undefined : chosenName(services, before.name, body.username)
+    const session =
+      body.password === undefined || caller.session === undefined ? undefined : callers.newSession(accountId, caller)
+    const sealed = passwordChangedMail(services, before.name, before.email)
+    await db.transaction(changeOwnAccount, {
+      accountId,
+      namespaceId,
+      doing,
+      ...(Object.keys(settings).length > 0 && { settings }),
+      ...(Object.keys(personal).length > 0 && { personal }),
+      ...(rename !== undefined && { rename }),
+      ...(asked !== undefined && { email: { ...asked, ...(code !== undefined && { code }) } }),
+      ...(body.password !== undefined && {
+        password: {
+          passwordHash: await hashPassword(body.password),
+          ...(session !== undefined && { session: session.row }),
+          ...(sealed !== undefined && { sealed }),
+        },
+      }),
+    })
     const view = await selfView(services, caller)
     if (view === undefined) throw refuse('UNAUTHENTICATED')
-    return answer(200, view, headers)
+    return answer(200, view, session?.headers)
   },
 })
 
-async function tellPasswordChanged({ services }: RestContext, accountId: number): Promise<void> {
-  const view = await selfView(services, { accountId, caps: everyCap })
-  const to = view !== undefined && 'email' in view ? view.email : ''
-  if (to === '') return
-  const what = `The password of your account ${view?.username} was changed.`
-  await send(services, {
-    to,
-    subject: 'Account password changed',
-    paragraphs: [what, 'If that was not you, get back into the account by its recovery and tell an administrator.'],
-  })
+function personalOf(body: {
+  readonly given_name?: string | null
+  readonly family_name?: string | null
+  readonly company?: string | null
+  readonly location?: string | null
+}): Personal {
+  const { given_name: givenName, family_name: familyName, company, location } = body
+  return {
+    ...(givenName !== undefined && { givenName }),
+    ...(familyName !== undefined && { familyName }),
+    ...(company !== undefined && { company }),
+    ...(location !== undefined && { location }),
+  }
+}
+
+function chosenName({ config }: ApiServices, before: string, name: string) {
+  if (name === before) return undefined
+  if (!config.accounts.userRename)
+    throw problem('invalid_request', 'Users cannot be renamed here: FEATURE_USER_RENAME is off.')
+  return { name, named: isNamedInConfig(config.accounts, name) }
 }
 
 /** DELETE /api/v1/user/. Hidden at once with everything in the namespace, removed in the background. */
@@ -265,13 +161,8 @@ const deleteCurrentUser = restRoute({
   internal: true,
   answers: { 204: { describe: 'Deleted' } },
   async handle({ services, callers }, { caller, doing }) {
-    const only = await services.db.read(findOnlyAdministered, { accountId: caller.accountId })
-    if (only !== undefined)
-      throw messageRefusal(
-        400,
-        `You alone administer the organization ${only}: add an administrator or delete it first.`,
-      )
-    await services.db.transaction(deleteNamespace, { namespaceId: caller.namespaceId, doing })
+    const { accountId, namespaceId } = caller
+    await services.db.transaction(deleteOwnAccount, { accountId, namespaceId, doing })
     return empty(204, callers.signedOut())
   },
 })
@@ -286,62 +177,24 @@ const generateClientKey = restRoute({
   access: { kind: 'user', role: 'admin' },
   scope: 'user:admin',
   internal: true,
-  body: Type.Object({ password: Type.String() }, { $id: 'GenerateClientKey' }),
+  body: Type.Object({ password: ShortText }, { $id: 'GenerateClientKey' }),
   answers: { 200: { describe: 'The encrypted password', schema: Type.Object({ key: Type.String() }) } },
-  async handle({ services, passwords }, { caller, body, exchange }) {
+  async handle({ services, passwords }, { caller, body, exchange, doing }) {
     await services.identities
       .authenticate({ username: caller.name, secret: body.password, address: exchange.address, interactive: true })
       .catch((error: unknown) => {
         throw isRefusal(error, 'UNAUTHENTICATED') ? problem('invalid_request', 'Invalid Username or Password') : error
       })
+    await services.db.transaction(recordEvent, {
+      kind: 'user_generate_client_key',
+      namespaceId: caller.namespaceId,
+      actor: doing.actor,
+      address: doing.address,
+      occurredMs: doing.nowMs,
+      metadata: {},
+    })
     return answer(200, { key: passwords.encrypt(body.password) })
   },
 })
 
-/** POST /api/v1/user/convert. The session is the administrator's afterwards. */
-const convertUser = restRoute({
-  method: 'POST',
-  path: '/api/v1/user/convert',
-  operationId: 'convertUserToOrganization',
-  tag: 'user',
-  summary: "Makes an organization of the caller's account",
-  access: { kind: 'user', role: 'admin' },
-  scope: 'user:admin',
-  internal: true,
-  body: Type.Object({ adminUser: Type.String(), adminPassword: Type.String() }, { $id: 'ConvertUser' }),
-  answers: { 200: { describe: 'Converted', schema: Success } },
-  async handle({ services, callers }, { caller, body, exchange, doing }) {
-    const invalid = (text: string) => problem('invalid_request', text, { reason: 'invaliduser' })
-    if (foldAccountName(body.adminUser) === caller.name) throw invalid('The administrator must be another user.')
-    const admin = await services.identities
-      .authenticate({
-        username: body.adminUser,
-        secret: body.adminPassword,
-        address: exchange.address,
-        interactive: true,
-      })
-      .catch((error: unknown) => {
-        throw isRefusal(error, 'UNAUTHENTICATED') ? invalid('The administrator could not be signed in.') : error
-      })
-    if (admin.actor.kind !== 'user' || admin.actor.accountId === caller.accountId)
-      throw invalid('The administrator must be another user.')
-    const { accountId, namespaceId, name } = caller
-    const adminId = admin.actor.accountId
-    await services.db.transaction(convertToOrganization, { accountId, namespaceId, name, adminId, doing })
-    const { row, headers } = callers.newSession(adminId, caller)
-    const userAgent = (exchange.request.headers['user-agent'] ?? '').slice(0, 256)
-    const as = { ...doing, actor: admin.actor }
-    await services.db.transaction(signIn, { ...row, namespaceId: admin.actor.namespaceId, userAgent, doing: as })
-    return answer(200, { success: true }, headers)
-  },
-})
-
-export const userRoutes = [
-  getLoggedInUser,
-  getUserInformation,
-  createNewUser,
-  changeUserDetails,
-  deleteCurrentUser,
-  generateClientKey,
-  convertUser,
-]
+export const userRoutes = [getLoggedInUser, getUserInformation, changeUserDetails, deleteCurrentUser, generateClientKey]

@@ -1,5 +1,6 @@
 import type { Db, ReadOnlyDb } from '../db/db.ts'
 import type { Config } from '../platform/config/config.ts'
+import type { LoadedConfig } from '../platform/config/load.ts'
 import type { ConfigInput } from '../platform/config/sources.ts'
 import type { BlobStore } from '../storage/storage.ts'
 
@@ -38,7 +39,7 @@ export interface Serving {
 
 /** What the command line needs from the rest of the program and from the process it runs in. */
 export interface CliDeps {
-  serve(config: Config, warnings: readonly string[]): Promise<Serving>
+  serve(loaded: LoadedConfig): Promise<Serving>
   /** Migrated to this release. Refuses a SQLite database that another process serves. */
   openDatabase(config: Config): Promise<Db>
   /** Database and stores only to be looked at, also beside a process that serves them. */

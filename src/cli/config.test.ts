@@ -16,16 +16,16 @@ function inputWith(t: TestContext, text: string) {
 
 describe('config check', () => {
   test('a good file passes and its warnings are shown', (t) => {
-    const { text, exitCode } = configCheck(inputWith(t, 'GC_GRACE: 2h\nFEATURE_MAILING: true\n'))
+    const { text, exitCode } = configCheck(inputWith(t, 'GC_GRACE: 2h\nFEATURE_PROXY_CACHE: true\n'))
     assert.equal(exitCode, 0)
     assert.match(
       text,
-      /^warning: config\.yaml:2:1: FEATURE_MAILING .*\nThe configuration can be used \(1 warning\)\.\n$/,
+      /^warning: config\.yaml:2:1: FEATURE_PROXY_CACHE .*\nThe configuration can be used \(1 warning\)\.\n$/,
     )
   })
 
   test('a bad file fails with its problems and also shows warnings', (t) => {
-    const { text, exitCode } = configCheck(inputWith(t, 'GC_GRACE: 2\nFEATURE_MAILING: true\n'))
+    const { text, exitCode } = configCheck(inputWith(t, 'GC_GRACE: 2\nFEATURE_PROXY_CACHE: true\n'))
     assert.equal(exitCode, 1)
     assert.match(text, /warning: config\.yaml:2:1/)
     assert.match(text, /error: config\.yaml:1:11: GC_GRACE: 2 is not a duration/)
@@ -80,6 +80,6 @@ describe('config schema', () => {
     const names = new Set(Object.keys(schema.properties))
     assert.deepEqual(names, new Set([...Object.keys(keys), ...quayKeys]))
     assert.equal(schema.properties.MAXIMUM_LAYER_SIZE.default, '20G')
-    assert.equal(schema.properties.MAIL_SERVER.deprecated, true)
+    assert.equal(schema.properties.FEATURE_PROXY_CACHE.deprecated, true)
   })
 })

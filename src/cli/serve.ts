@@ -21,10 +21,11 @@ export const serveCommand: Command = {
   options: [],
   takesConfig: true,
   async run({ config: input }, deps) {
-    const { config, warnings } = loadConfig(input)
+    const loaded = loadConfig(input)
+    const { config } = loaded
     const stop = waitForStop(deps, config)
     try {
-      const serving = await deps.serve(config, warnings)
+      const serving = await deps.serve(loaded)
       deps.stderr.write(banner(serving, config))
       await stop.asked
       await serving.close()

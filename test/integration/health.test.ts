@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { createPublicKey, verify } from 'node:crypto'
+import { statfs } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { describe, type TestContext, test } from 'node:test'
 import { apiRoutes, mountApi } from '../../src/api/edge.ts'
 import type { ApiServices } from '../../src/api/services.ts'
@@ -10,13 +12,20 @@ import { TestClient } from '../support/client.ts'
 import { forEachDatabase } from '../support/databases.ts'
 import { startEmptyRegistry } from '../support/empty-registry.ts'
 
-const families = ['/readyz', '/health', '/health/instance', '/health/endtoend']
+const families = ['/readyz', '/health', '/health/instance', '/health/endtoend', '/status']
 
 /** A second front for a registry's health, where a part of what it depends on can be broken. */
 async function serveApi(t: TestContext, broken: (services: ApiServices) => Partial<ApiServices>) {
   const { services, clock } = await startEmptyRegistry(t)
   const secret = new Secret('test secret key')
-  const whole: ApiServices = { ...services, secretKey: secret, databaseSecretKey: secret, draining: () => false }
+  const settings = { sources: [], warnings: [] }
+  const whole: ApiServices = {
+    ...services,
+    secretKey: secret,
+    databaseSecretKey: secret,
+    settings,
+    draining: () => false,
+  }
   const http = openHttpServer({
     headersTimeoutMs: 10_000,
     trustedProxies: [],
@@ -46,7 +55,7 @@ describe('health', () => {
   forEachDatabase((database) => {
     test('a server that works says so in both families of checks, without anybody signing in', async (t) => {
       const { client } = await startEmptyRegistry(t, { database })
-      assert.deepEqual(await statuses(client, ['/livez', ...families]), [200, 200, 200, 200, 200])
+      assert.deepEqual(await statuses(client, ['/livez', ...families]), [200, 200, 200, 200, 200, 200])
       assert.deepEqual((await client.send('GET', '/health/endtoend')).json(), {
         data: { services: { auth: true, database: true, storage: true } },
         status_code: 200,
@@ -55,6 +64,10 @@ describe('health', () => {
         data: { services: { accepting: true, auth: true, database: true } },
         status_code: 200,
       })
+      const warning = await client.send('GET', '/health/warning')
+      const { bavail, blocks } = await statfs(tmpdir())
+      const { data, status_code: status } = warning.json()
+      assert.deepEqual([data, status], [{ services: { disk_space_warning: bavail >= blocks / 10 } }, warning.status])
       assert.equal((await client.send('HEAD', '/livez')).status, 200)
     })
   })
@@ -63,7 +76,7 @@ describe('health', () => {
 describe('a health check', () => {
   test('/livez never asks the database, so that a dead database restarts no process', async (t) => {
     const { client } = await serveApi(t, ({ db }) => ({ db: { ...db, read: () => Promise.reject(new Error('gone')) } }))
-    assert.deepEqual(await statuses(client, ['/livez', ...families]), [200, 503, 503, 503, 503])
+    assert.deepEqual(await statuses(client, ['/livez', ...families]), [200, 503, 503, 503, 503, 503])
     const services = (await client.send('GET', '/health/instance')).json()
     assert.deepEqual(services, {
       data: { services: { accepting: true, auth: true, database: false } },
@@ -103,9 +116,9 @@ describe('a health check', () => {
       t.mock.method(epochs, 'ageMs', () => ageMs)
       return {}
     })
-    assert.deepEqual(await statuses(client, families), [200, 200, 200, 200])
+    assert.deepEqual(await statuses(client, families), [200, 200, 200, 200, 200])
     ageMs = 8_001
-    assert.deepEqual(await statuses(client, families), [503, 503, 503, 503])
+    assert.deepEqual(await statuses(client, families), [503, 503, 503, 503, 503])
   })
 
   test('every store is asked, one that fails is seen, and five seconds pass before they are asked again', async (t) => {

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { after, before } from 'node:test'
 import { createUser, findAccount } from '../../src/accounts/accounts.ts'
 import { hashPassword } from '../../src/accounts/passwords.ts'
+import type { ApiServices } from '../../src/api/services.ts'
 import type { Doing } from '../../src/audit/audit.ts'
 import { type RunningServer, startServer } from '../../src/main.ts'
 import type { Clock } from '../../src/platform/clock.ts'
@@ -48,6 +49,8 @@ export interface StartOptions {
   readonly config?: ConfigOverrides
   /** Instead of silence. */
   readonly log?: Log
+  /** Where values of the configuration came from. */
+  readonly settings?: ApiServices['settings']
 }
 
 const PASSWORD = 'correct-horse-battery'
@@ -81,7 +84,12 @@ export class TestRegistry {
     const clock = new TestClock()
     const log =
       options.log ?? (process.env['LONGSHORE_TEST_LOG'] ? openLog({ level: 'debug', format: 'text' }) : silentLog)
-    const server = await startServer(config, { clock, log, observeRest: checkAnswer })
+    const server = await startServer(config, {
+      clock,
+      log,
+      observeRest: checkAnswer,
+      ...(options.settings !== undefined && { settings: options.settings }),
+    })
     const registry = new TestRegistry(dir, config, clock, log, server)
     t.after(async () => {
       for (const replica of registry.#replicas) await replica.close()
@@ -205,13 +213,14 @@ export class TestRegistry {
    * Stops the server as an operator would, and starts another one on the same data; with another configuration if one is
    * given, until the next restart.
    */
-  async restart(change: Pick<ConfigOverrides, 'server' | 'accounts' | 'registry'> = {}): Promise<void> {
+  async restart(change: Pick<ConfigOverrides, 'server' | 'accounts' | 'api' | 'registry'> = {}): Promise<void> {
     await this.#server.close()
-    const { server, accounts, registry } = this.#config
+    const { server, accounts, api, registry } = this.#config
     const config = {
       ...this.#config,
       server: { ...server, ...change.server },
       accounts: { ...accounts, ...change.accounts },
+      api: { ...api, ...change.api },
       registry: { ...registry, ...change.registry },
     }
     this.#server = await startServer(config, { clock: this.clock, log: this.#log, observeRest: checkAnswer })

@@ -31,7 +31,7 @@ export function buildConfig(read: KeyReader, file: string | undefined): Config {
       directLogin: read.get(keys.FEATURE_DIRECT_LOGIN),
       requireTeamInvite: read.get(keys.FEATURE_REQUIRE_TEAM_INVITE),
       userRename: read.get(keys.FEATURE_USER_RENAME),
-      blockedEmailDomains: read.get(keys.FEATURE_BLACKLISTED_EMAILS) ? read.get(keys.BLACKLISTED_EMAIL_DOMAINS) : [],
+      blockedEmailDomains: buildBlockedDomains(read),
       requireEncryptedPassword: read.get(keys.FEATURE_REQUIRE_ENCRYPTED_BASIC_AUTH),
       appTokens: read.get(keys.FEATURE_APP_SPECIFIC_TOKENS),
       appTokenLifetimeMs: read.find(keys.APP_SPECIFIC_TOKEN_EXPIRATION),
@@ -244,21 +244,24 @@ function buildStorage(read: KeyReader, dataDir: string): Config['storage'] {
   return { locations, preference: preference ?? names }
 }
 
+function buildBlockedDomains(read: KeyReader): readonly string[] {
+  const domains = read.get(keys.BLACKLISTED_EMAIL_DOMAINS)
+  return read.get(keys.FEATURE_BLACKLISTED_EMAILS) ? domains : []
+}
+
 function buildMail(read: KeyReader): Config['mail'] {
-  if (!read.get(keys.FEATURE_MAILING)) return undefined
   const host = read.find(keys.MAIL_SERVER)
-  if (host === undefined) {
-    read.refuse(keys.FEATURE_MAILING, 'It is on, but MAIL_SERVER names no server. Set it, or turn mailing off.')
-    return undefined
-  }
-  return {
-    host,
+  const rest = {
     port: read.get(keys.MAIL_PORT),
     requireTls: read.get(keys.MAIL_USE_TLS),
     user: read.find(keys.MAIL_USERNAME),
     password: read.find(keys.MAIL_PASSWORD),
     sender: read.get(keys.MAIL_DEFAULT_SENDER),
   }
+  if (!read.get(keys.FEATURE_MAILING)) return undefined
+  if (host !== undefined) return { host, ...rest }
+  read.refuse(keys.FEATURE_MAILING, 'It is on, but MAIL_SERVER names no server. Set it, or turn mailing off.')
+  return undefined
 }
 
 function buildTags(read: KeyReader): Config['tags'] {

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync } from 'node:fs'
+import { globSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { flagOf, type Key, keys, keysByName } from './keys.ts'
-import { loadConfig } from './load.ts'
+import { defaultConfig, loadConfig } from './load.ts'
 import { isQuayKey, quayKeys } from './quay-keys.ts'
 
+const src = join(import.meta.dirname, '..', '..')
 const definitions = Object.values<Key<unknown>>(keys)
 
 describe('the table of keys', () => {
@@ -47,6 +49,20 @@ describe('the table of keys', () => {
       sources.map((source) => source.key),
       definitions.map((key) => key.name),
     )
+  })
+
+  test('every value of a configuration is used by the code that it configures', () => {
+    const sources = globSync('**/*.ts', { cwd: src })
+      .filter((path) => !path.startsWith('platform/config/') && !path.endsWith('.test.ts'))
+      .map((path) => readFileSync(join(src, path), 'utf8'))
+    const unused = Object.entries(defaultConfig()).flatMap(([section, values]) =>
+      typeof values === 'object' && values !== null
+        ? Object.keys(values)
+            .filter((name) => !sources.some((text) => new RegExp(`\\b${name}\\b`).test(text)))
+            .map((name) => `${section}.${name}`)
+        : [],
+    )
+    assert.deepEqual(unused, [], 'a key that changes nothing must not be in the table: it is then warned about by name')
   })
 
   test('no environment variable of the table is meant as the secret file of another key', () => {

@@ -104,7 +104,7 @@ export const keys = {
   }),
   REGISTRY_STATE: quay('REGISTRY_STATE', 'server', choice('normal', 'readonly'), {
     fallback: 'normal',
-    help: '`readonly` serves pulls and refuses every change.',
+    help: '`readonly` serves pulls and refuses every change that a client asks for. People can still sign in, pulls are logged, and background work such as garbage collection goes on.',
   }),
   DATA_DIR: ours('DATA_DIR', 'data', text(undefined, 'path'), {
     fallback: './data',
@@ -339,7 +339,7 @@ export const keys = {
   }),
   FEATURE_PUBLIC_CATALOG: quay('FEATURE_PUBLIC_CATALOG', 'accounts', trueOrFalse, {
     fallback: false,
-    help: 'Shows public repositories in `/v2/_catalog` to callers who have not signed in.',
+    help: 'Shows public repositories in `/v2/_catalog` to everybody, signed in or not. Otherwise it lists what a caller owns or was given.',
   }),
   LOGIN_FAILURES_BEFORE_BACKOFF: ours(
     'LOGIN_FAILURES_BEFORE_BACKOFF',
@@ -380,7 +380,7 @@ export const keys = {
   }),
   STALE_RIGHTS_MAX: ours('STALE_RIGHTS_MAX', 'registry', duration({ min: '0s', max: '10m' }), {
     fallback: '0s',
-    help: 'How long pulls go on with the last known rights while the database does not answer.',
+    help: 'How much longer than 8 seconds pulls go on with the rights that are known while changes of rights cannot be looked up in PostgreSQL. What is pulled comes from there too: a database that does not answer at all serves no pulls.',
   }),
   TOKEN_ALGORITHM: ours('TOKEN_ALGORITHM', 'tokens', choice('ES256', 'EdDSA', 'RS256'), {
     fallback: 'ES256',
@@ -396,7 +396,7 @@ export const keys = {
   }),
   DEFAULT_TAG_EXPIRATION: quay('DEFAULT_TAG_EXPIRATION', 'tags', duration({ min: '0s', max: '520w' }), {
     fallback: '2w',
-    help: 'The time machine of a new namespace: how long deleted and moved tags can be brought back.',
+    help: 'The time machine of every namespace that has not chosen a window of its own: how long the images behind its deleted and moved tags are kept.',
   }),
   TAG_EXPIRATION_OPTIONS: quay('TAG_EXPIRATION_OPTIONS', 'tags', durationList({ min: '0s', max: '520w' }), {
     fallback: ['0s', '1d', '1w', '2w', '4w'],
@@ -404,7 +404,7 @@ export const keys = {
   }),
   FEATURE_GARBAGE_COLLECTION: quay('FEATURE_GARBAGE_COLLECTION', 'gc', trueOrFalse, {
     fallback: true,
-    help: 'Removes what no tag leads to any more. Without it the storage only grows.',
+    help: 'Removes what no tag leads to any more. Without it the storage only grows, and what is deleted keeps its name; unfinished uploads are thrown away all the same.',
   }),
   GC_GRACE: ours('GC_GRACE', 'gc', duration({ min: '0s', max: '30d' }), {
     fallback: '1h',

@@ -99,11 +99,11 @@ describe('loading the configuration', () => {
 
   test('a key of Quay that is not honoured is a warning with its place, and the start goes on', (t) => {
     const cwd = folder(t, {
-      'config.yaml': 'GC_GRACE: 2h\nFEATURE_MAILING: true\nACME_LOGIN_CONFIG: {OIDC_SERVER: x}\n',
+      'config.yaml': 'GC_GRACE: 2h\nFEATURE_PROXY_CACHE: true\nACME_LOGIN_CONFIG: {OIDC_SERVER: x}\n',
     })
     const { config, warnings } = load(cwd)
     assert.equal(config.gc.graceMs, 7_200_000)
-    assert.match(warnings[0] ?? '', /^config\.yaml:2:1: FEATURE_MAILING is a key of Quay/)
+    assert.match(warnings[0] ?? '', /^config\.yaml:2:1: FEATURE_PROXY_CACHE is a key of Quay/)
     assert.match(warnings[1] ?? '', /^config\.yaml:3:1: ACME_LOGIN_CONFIG is a key of Quay/)
     assert.equal(warnings.length, 2)
   })

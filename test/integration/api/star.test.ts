@@ -26,6 +26,10 @@ describe('stars', () => {
           repository: 'twice',
         })
       assert.equal((await eve.ok('GET', '/api/v1/repository/owner/twice')).is_starred, true)
+      assert.deepEqual((await eve.ok('GET', stars)).repositories, [
+        { namespace: 'owner', name: 'twice', description: '', is_public: true },
+      ])
+      assert.equal((await eve.ok('GET', '/api/v1/repository?starred=true')).repositories[0].is_starred, true)
       for (let round = 0; round < 2; round++) await eve.ok('DELETE', `${stars}/owner/twice`, undefined, 204)
       assert.equal((await eve.ok('GET', '/api/v1/repository/owner/twice')).is_starred, false)
     })

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { sql } from '../../../src/db/sql.ts'
+import { loadConfig } from '../../../src/platform/config/load.ts'
 import { forEachDatabase } from '../../support/databases.ts'
 import { anImage } from '../../support/images.ts'
 import { linkIn, MailServer } from '../../support/mail-server.ts'
@@ -272,4 +276,24 @@ test('pages learn what this installation has, and nothing secret', async (t) => 
   assert.equal(JSON.stringify(seen).includes('secret'), false)
   const capabilities = await (await registry.browser()).ok('GET', '/api/v1/registry/capabilities')
   assert.equal(capabilities.sparse_manifests.supported, false)
+})
+
+test('superusers read the configuration, where each value came from and what has no effect, but no secret', async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), 'longshore-config-'))
+  t.after(() => rm(dir, { recursive: true }))
+  const lines = ['SECRET_KEY: hunter2-of-the-file', 'GC_GRACE: 2h', 'FEATURE_PROXY_CACHE: true', 'SUPER_USERS: [owner]']
+  await writeFile(join(dir, 'config.yaml'), lines.join('\n'))
+  const env = { LONGSHORE_DATABASE_SECRET_KEY: 'hunter3-of-the-environment', LONGSHORE_GC_QUARANTINE: '20m' }
+  const settings = loadConfig({ cwd: dir, env, flags: {} })
+  const off = await startRegistry(t, { settings, config: { accounts: { superUsers: ['owner'] } } })
+  assert.equal((await (await off.browser('owner')).get('/api/v1/superuser/config')).status, 404)
+  const accounts = { superUsers: ['owner'], superUserConfigDump: true }
+  const registry = await startRegistry(t, { settings, config: { accounts } })
+  const owner = await registry.browser('owner')
+  const seen = await owner.ok('GET', '/api/v1/superuser/config')
+  assert.deepEqual([seen.config.GC_GRACE, seen.config.SECRET_KEY, seen.config.SUPER_USERS], ['2h', '***', ['owner']])
+  assert.deepEqual(seen.env, { LONGSHORE_DATABASE_SECRET_KEY: '***', LONGSHORE_GC_QUARANTINE: '20m' })
+  assert.match(seen.warning['config.yaml:3:1'], /^FEATURE_PROXY_CACHE is a key of Quay/)
+  assert.equal(seen.schema.properties.GC_GRACE.default, '1h')
+  assert.doesNotMatch(JSON.stringify(seen), /hunter/)
 })

@@ -29,7 +29,9 @@ export interface MatrixCaller {
 const everything = { repository: 'admin', team: 'admin', user: 'admin', superuser: true } as const
 const nothing = { repository: null, team: null, user: null, superuser: false } as const
 
-export const matrixConfig = { accounts: { superUsers: ['root', 'chief'], readOnlySuperUsers: ['auditor'] } }
+export const matrixConfig = {
+  accounts: { superUsers: ['root', 'chief'], readOnlySuperUsers: ['auditor'], superUserConfigDump: true },
+}
 
 /** An organization with everybody that the contract tells apart, and an organization of somebody else. */
 export async function matrixCallers(registry: TestRegistry): Promise<MatrixCaller[]> {
