@@ -88,6 +88,11 @@ export async function updateEnabled(tx: Tx, accountId: number, enabled: boolean)
     update account set enabled = ${enabled ? 1 : 0}, token_epoch = token_epoch + 1 where id = ${accountId}`)
 }
 
+/** Links in mails that would open the account or move it to another address. */
+export async function removeOpenCodes(tx: Tx, accountId: number): Promise<void> {
+  await tx.run(sql`delete from email_code where account_id = ${accountId} and purpose in ('recover', 'change')`)
+}
+
 export function selectUserCount(tx: Tx): Promise<{ users: number } | undefined> {
   return tx.first(sql`select count(*) as users from account where kind = 'user'`)
 }

@@ -6,6 +6,7 @@ import {
   insertUser,
   insertUserNamespace,
   lockAccount,
+  removeOpenCodes,
   selectAccountByEmailKey,
   selectAccountByName,
   selectAnyAccount,
@@ -123,7 +124,8 @@ export interface ChangeAccount {
 }
 
 /**
- * Replaces the password and ends every token that was issued before. Returns the new token epoch.
+ * Replaces the password and ends every token and every link in a mail that was issued before. Returns the new token
+ * epoch.
  * @throws DomainError NOT_FOUND: there is no such user.
  */
 export async function setPassword(
@@ -132,6 +134,7 @@ export async function setPassword(
 ): Promise<number> {
   const changed = await updatePassword(tx, input.accountId, input.passwordHash)
   if (changed === undefined) throw noSuchUser(input.accountId)
+  await removeOpenCodes(tx, input.accountId)
   await finishChange(tx, input, changed, input.own === true ? 'account_change_password' : 'user_change_password')
   return changed.tokenEpoch
 }
@@ -155,6 +158,15 @@ export async function setEnabled(
   }
   await finishChange(tx, input, account, input.enabled ? 'user_enable' : 'user_disable')
   return 'changed'
+}
+
+/** Holds an account to the end of the transaction; undefined when it is gone. */
+export async function holdAccount(
+  tx: Tx,
+  input: { accountId: number },
+): Promise<{ kind: Account['kind']; enabled: boolean } | undefined> {
+  const row = await lockAccount(tx, input.accountId)
+  return row && { kind: row.kind, enabled: row.enabled === 1 }
 }
 
 /** How many users there are. */

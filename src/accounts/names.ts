@@ -5,6 +5,11 @@ const NAME = /^[a-z0-9]+(?:[._-][a-z0-9]+)*$/
 const MIN_CHARACTERS = 2
 const MAX_CHARACTERS = 255
 const MAX_EMAIL_CHARACTERS = 254
+/**
+ * Without quoted parts, and without the signs that stand around and between addresses in the header of a mail: it would
+ * go to another address than the one that is kept here.
+ */
+const EMAIL = /^[^\s@\p{C}<>(),:;"\\[\]]+@[^\s@.\p{C}<>(),:;"\\[\]]+(?:\.[^\s@.\p{C}<>(),:;"\\[\]]+)+$/u
 
 /**
  * Names that no user or organization may have, because URLs would be ambiguous: first segments of pages and interfaces,
@@ -58,7 +63,7 @@ export interface Email {
  */
 export function parseEmail(text: string): Email {
   const address = text.trim()
-  if (address.length > MAX_EMAIL_CHARACTERS || !/^[^\s@\p{C}]+@[^\s@.\p{C}]+(?:\.[^\s@.\p{C}]+)+$/u.test(address)) {
+  if (address.length > MAX_EMAIL_CHARACTERS || !EMAIL.test(address)) {
     const sentence = `An e-mail address looks like name@example.com and has at most ${MAX_EMAIL_CHARACTERS} characters.`
     throw refuse('ACCOUNT_INVALID', { field: 'email' }, sentence)
   }

@@ -26,6 +26,8 @@ export function checkPassword(password: string): void {
   if ([...text].length < MIN_CHARACTERS) throw refused(`A password has at least ${MIN_CHARACTERS} characters.`)
   if (/\s/u.test(text)) throw refused('A password may not contain spaces, tabs or line breaks: clients lose them.')
   if (/\p{Cc}/u.test(text) || !text.isWellFormed()) throw refused('A password may not contain control characters.')
+  // A client that sends back what a form has shown would lock its user out.
+  if (/^(?:\*+|•+|●+)$/.test(text)) throw refused('This is what stands in place of a password, not a password.')
   if (Buffer.byteLength(text) > MAX_PASSWORD_BYTES) {
     throw refused(`A password has at most ${MAX_PASSWORD_BYTES} bytes in UTF-8.`)
   }

@@ -68,8 +68,17 @@ export async function updateEmail(tx: Tx, accountId: number, email: string, emai
        and not exists (select 1 from account o where o.email_key = ${emailKey} and o.id <> ${accountId})`)
 }
 
+export function selectEmailHolder(tx: Tx, emailKey: string): Promise<{ id: number } | undefined> {
+  return tx.first(sql`select id from account where email_key = ${emailKey}`)
+}
+
 export async function updateVerified(tx: Tx, accountId: number): Promise<void> {
   await tx.run(sql`update account set verified = 1 where id = ${accountId}`)
+}
+
+/** Holds the namespace to the end of the transaction. */
+export function lockNamespaceName(tx: Tx, namespaceId: number): Promise<{ name: string; state: string } | undefined> {
+  return tx.first(sql`select name, state from namespace where id = ${namespaceId} ${tx.dialect.forUpdate()}`)
 }
 
 /** 0 when the name is taken. */
@@ -92,20 +101,4 @@ export async function updateAccountNames(
                        else cast(${newName} as text) || substr(name, ${oldName.length + 1}) end
      where namespace_id = ${namespaceId}
     returning id`)
-}
-
-/** An organization that nobody but this account administers. */
-export function selectOnlyAdministered(tx: Tx, accountId: number): Promise<{ name: string } | undefined> {
-  return tx.first(sql`
-    select n.name
-      from team_member m
-      join team t on t.id = m.team_id and t.role = 'admin'
-      join namespace n on n.id = t.namespace_id and n.state = 'active'
-     where m.account_id = ${accountId}
-       and not exists (
-         select 1 from team o
-           join team_member p on p.team_id = o.id and p.account_id <> ${accountId}
-           join account a on a.id = p.account_id and a.kind = 'user'
-          where o.namespace_id = n.id and o.role = 'admin')
-     limit 1`)
 }

@@ -1,11 +1,13 @@
 import { type Doing, recordEvent } from '../audit/audit.ts'
 import type { Tx } from '../db/db.ts'
 import { refuse } from '../platform/errors.ts'
+import { removeOpenCodes } from './accounts.sql.ts'
 import { bumpRights } from './epochs.ts'
 import { parseAccountName, parseEmail } from './names.ts'
 import {
+  lockNamespaceName,
   type ProfileRow,
-  selectOnlyAdministered,
+  selectEmailHolder,
   selectProfile,
   selectProfileByName,
   selectProfiles,
@@ -94,11 +96,22 @@ export async function changeEmail(
   const { accountId, superuser } = input
   const before = await get(tx, accountId)
   const { address, key } = parseEmail(input.email)
-  if ((await updateEmail(tx, accountId, address, key)) === 0)
-    throw refuse('ACCOUNT_EXISTS', { field: 'email' }, 'Another account has this e-mail address.')
+  if ((await updateEmail(tx, accountId, address, key)) === 0) throw addressTaken()
+  // What was sent to the old address must not open an account that has moved away from it.
+  await removeOpenCodes(tx, accountId)
   const by = superuser === undefined ? {} : { superuser, username: before.name }
   await log(tx, input, before, 'user_change_email', { email: address, old_email: before.email ?? '', ...by })
   return { email: address, oldEmail: before.email }
+}
+
+/** @throws DomainError ACCOUNT_EXISTS: another account than this one has the address. */
+export async function requireFreeEmail(tx: Tx, input: { accountId: number; emailKey: string }): Promise<void> {
+  const holder = await selectEmailHolder(tx, input.emailKey)
+  if (holder !== undefined && holder.id !== input.accountId) throw addressTaken()
+}
+
+function addressTaken() {
+  return refuse('ACCOUNT_EXISTS', { field: 'email' }, 'Another account has this e-mail address.')
 }
 
 /** The user has shown that they read what is sent to their address. */
@@ -109,14 +122,18 @@ export async function verifyEmail(tx: Tx, input: { accountId: number }): Promise
 /**
  * Renames a user or an organization, and with it the namespace, its repositories and its robot accounts. Tokens go by
  * ids and stay; whoever uses the old name in an image has to change it.
- * @throws DomainError ACCOUNT_INVALID: the name breaks a rule; ACCOUNT_EXISTS: it is taken.
+ * @throws DomainError NOT_FOUND: deleted meanwhile; ACCOUNT_INVALID: the name breaks a rule; ACCOUNT_EXISTS: it is taken.
  */
 export async function renameNamespace(
   tx: Tx,
-  input: { namespaceId: number; oldName: string; newName: string; superuser?: string; doing: Doing },
+  input: { namespaceId: number; newName: string; superuser?: string; doing: Doing },
 ): Promise<void> {
-  const { namespaceId, oldName, doing } = input
+  const { namespaceId, doing } = input
   const newName = parseAccountName(input.newName)
+  // The name of this moment: whoever renames at the same time has perhaps changed it since the request came in.
+  const held = await lockNamespaceName(tx, namespaceId)
+  if (held === undefined || held.state === 'deleted') throw refuse('NOT_FOUND')
+  const oldName = held.name
   if ((await updateNamespaceName(tx, namespaceId, newName)) === 0)
     throw refuse('ACCOUNT_EXISTS', { field: 'name' }, `The name ${newName} is taken.`)
   const accounts = await updateAccountNames(tx, namespaceId, oldName, newName)
@@ -129,11 +146,6 @@ export async function renameNamespace(
     const metadata = { old_name: oldName, new_name: newName, superuser: input.superuser }
     await recordEvent(tx, { ...event, kind: 'org_change_name', metadata })
   }
-}
-
-/** Name of an organization that nobody but this user administers, undefined when there is none. */
-export async function findOnlyAdministered(tx: Tx, input: { accountId: number }): Promise<string | undefined> {
-  return (await selectOnlyAdministered(tx, input.accountId))?.name
 }
 
 async function get(tx: Tx, accountId: number): Promise<ProfileRow> {

@@ -14,6 +14,19 @@ export interface Standing {
 
 export const noStanding: Standing = { superuser: false, fullAccess: false, readsAll: false, restricted: false }
 
+/**
+ * Whether the configuration gives this name more than others have. Whoever takes such a name takes what goes with it, so
+ * nobody gives it to themselves.
+ */
+export function isNamedInConfig(accounts: Config['accounts'], name: string): boolean {
+  const { superUsers, readOnlySuperUsers, restrictedUsers, unrestrictedUsers } = accounts
+  return (
+    superUsers.includes(name) ||
+    readOnlySuperUsers.includes(name) ||
+    (restrictedUsers && unrestrictedUsers.includes(name))
+  )
+}
+
 /** The standing of a user by name. Robot accounts and anonymous callers have none. */
 export function standingOf(accounts: Config['accounts'], name: string): Standing {
   const superuser = accounts.superUsersEnabled && accounts.superUsers.includes(name)

@@ -2,7 +2,7 @@ import { createTransport } from 'nodemailer'
 import { JobRefused, type QueueJob, queueJob } from '../jobs/job.ts'
 import type { MailConfig } from '../platform/config/config.ts'
 import type { Seal } from '../platform/seal.ts'
-import { MAIL_ATTEMPTS, MAIL_JOB, type Mail, openMail } from './mail.ts'
+import { MAIL_ATTEMPTS, MAIL_JOB, type Mail, NOBODY, openMail } from './mail.ts'
 
 const TIMEOUT_MS = 30_000
 /** The port on which SMTP is encrypted from the first byte. */
@@ -31,10 +31,22 @@ export function sendMails(config: MailConfig, seal: Seal): QueueJob {
     timeoutMs: 2 * TIMEOUT_MS,
     async run(payload, { log }) {
       const mail = readPayload(payload, seal)
-      await transport.sendMail({ from: config.sender, ...mail })
+      if (mail.to === NOBODY) return
+      // As an address and not as a text, which would be read as a list of them.
+      const to = { name: '', address: mail.to }
+      await transport.sendMail({ ...mail, from: config.sender, to }).catch((error: unknown) => {
+        throw isRejectedAddress(error) ? new JobRefused('The mail server takes no mail for this address') : error
+      })
       log.info({ 'mail.subject': mail.subject }, 'A mail was sent')
     },
   })
+}
+
+/** The server knows the address and refuses it for good; everything else, also a wrong password, can get better. */
+function isRejectedAddress(error: unknown): boolean {
+  if (!(error instanceof Error) || !('code' in error) || error.code !== 'EENVELOPE') return false
+  const status = 'responseCode' in error ? Number(error.responseCode) : 0
+  return status >= 500 && status < 600
 }
 
 function readPayload(payload: unknown, seal: Seal): Mail {

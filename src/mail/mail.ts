@@ -9,6 +9,8 @@ export interface Mail {
   readonly html: string
 }
 
+/** The address of mails that are only queued, never sent. */
+export const NOBODY = ''
 export const MAIL_JOB = 'mail.send'
 /** With the back-off of jobs: about two hours. */
 export const MAIL_ATTEMPTS = 20

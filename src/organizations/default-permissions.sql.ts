@@ -18,27 +18,45 @@ export interface DefaultPermissionRow {
   readonly team: string | null
 }
 
-export function selectDefaultPermissions(tx: Tx, namespaceId: number, limit: number): Promise<DefaultPermissionRow[]> {
-  return tx.all(sql`
-    select d.id, d.uuid, d.role, c.name as creator, c.kind as "creatorKind", c.email as "creatorEmail",
+const columns = sql`d.id, d.uuid, d.role, c.name as creator, c.kind as "creatorKind", c.email as "creatorEmail",
            ${isMember('c')} as "creatorIsMember",
            a.name as account, a.kind as "accountKind", a.email as "accountEmail",
-           ${isMember('a')} as "accountIsMember", t.name as team
-      from default_permission d
+           ${isMember('a')} as "accountIsMember", t.name as team`
+const joined = sql`default_permission d
       left join account c on c.id = d.creator_id
       left join account a on a.id = d.account_id
-      left join team t on t.id = d.team_id
-     where d.namespace_id = ${namespaceId}
-     order by d.id
-     limit ${limit}`)
+      left join team t on t.id = d.team_id`
+
+/** Oldest first. */
+export function selectDefaultPermissions(tx: Tx, namespaceId: number, limit: number): Promise<DefaultPermissionRow[]> {
+  return tx.all(sql`
+    select ${columns} from ${joined} where d.namespace_id = ${namespaceId} order by d.id limit ${limit}`)
 }
 
+export function selectDefaultPermission(
+  tx: Tx,
+  namespaceId: number,
+  uuid: string,
+): Promise<DefaultPermissionRow | undefined> {
+  return tx.first(sql`select ${columns} from ${joined} where d.uuid = ${uuid} and d.namespace_id = ${namespaceId}`)
+}
+
+/** Counts `limit` at most. */
+export function countDefaultPermissions(
+  tx: Tx,
+  namespaceId: number,
+  limit: number,
+): Promise<{ rules: number } | undefined> {
+  return tx.first(sql`
+    select count(*) as rules
+      from (select 1 from default_permission where namespace_id = ${namespaceId} limit ${limit}) counted`)
+}
+
+/** Read from the account's teams: see members.sql.ts. */
 function isMember(of: 'a' | 'c') {
-  return of === 'a'
-    ? sql`(select count(*) from team_member m join team x on x.id = m.team_id
-            where m.account_id = a.id and x.namespace_id = d.namespace_id)`
-    : sql`(select count(*) from team_member m join team x on x.id = m.team_id
-            where m.account_id = c.id and x.namespace_id = d.namespace_id)`
+  const account = of === 'a' ? sql`a.id` : sql`c.id`
+  return sql`(select count(*) from team_member m cross join team x
+                where m.account_id = ${account} and x.id = m.team_id and x.namespace_id = d.namespace_id)`
 }
 
 export interface NewDefaultPermission {

@@ -4,10 +4,12 @@ import { type Doing, type EventKind, recordEvent } from '../audit/audit.ts'
 import type { Tx } from '../db/db.ts'
 import { refuse } from '../platform/errors.ts'
 import {
+  countDefaultPermissions,
   type DefaultPermissionRow,
   insertDefaultPermission,
   removeDefaultPermission,
   selectApplicable,
+  selectDefaultPermission,
   selectDefaultPermissions,
   updateDefaultPermission,
 } from './default-permissions.sql.ts'
@@ -42,6 +44,8 @@ export interface CreateDefaultPermission {
 export async function createDefaultPermission(tx: Tx, input: CreateDefaultPermission): Promise<DefaultPermission> {
   const { namespaceId, uuid, role, delegate } = input
   await holdOrganization(tx, namespaceId)
+  if (((await countDefaultPermissions(tx, namespaceId, MAX_RULES))?.rules ?? 0) >= MAX_RULES)
+    throw refuse('REFUSED', {}, `An organization has at most ${MAX_RULES} default permissions.`)
   const creatorId = input.creator === undefined ? null : await accountIn(tx, namespaceId, input.creator)
   const accountId = delegate.kind === 'user' ? await accountIn(tx, namespaceId, delegate.name) : null
   const team = delegate.kind === 'team' ? await selectTeam(tx, namespaceId, delegate.name) : undefined
@@ -54,16 +58,7 @@ export async function createDefaultPermission(tx: Tx, input: CreateDefaultPermis
       {},
       'There is a default permission for the same creator and delegate: change that one.',
     )
-  const all = await selectDefaultPermissions(tx, namespaceId, MAX_RULES + 1)
-  if (all.length > MAX_RULES)
-    throw refuse('REFUSED', {}, `An organization has at most ${MAX_RULES} default permissions.`)
-  return logged(
-    tx,
-    input,
-    'create_prototype_permission',
-    all.find((rule) => rule.uuid === uuid),
-    {},
-  )
+  return logged(tx, input, 'create_prototype_permission', await selectDefaultPermission(tx, namespaceId, uuid), {})
 }
 
 async function accountIn(tx: Tx, namespaceId: number, name: string): Promise<number> {
@@ -81,7 +76,7 @@ export async function changeDefaultPermission(
 ): Promise<DefaultPermission> {
   const { namespaceId, uuid, role } = input
   await holdOrganization(tx, namespaceId)
-  const before = await find(tx, namespaceId, uuid)
+  const before = await selectDefaultPermission(tx, namespaceId, uuid)
   if (before === undefined) throw refuse('NOT_FOUND')
   await updateDefaultPermission(tx, namespaceId, uuid, role)
   return logged(tx, input, 'modify_prototype_permission', { ...before, role }, { original_role: before.role })
@@ -94,7 +89,7 @@ export async function deleteDefaultPermission(
 ): Promise<void> {
   const { namespaceId, uuid } = input
   await holdOrganization(tx, namespaceId)
-  const before = await find(tx, namespaceId, uuid)
+  const before = await selectDefaultPermission(tx, namespaceId, uuid)
   if (before === undefined) throw refuse('NOT_FOUND')
   await removeDefaultPermission(tx, namespaceId, uuid)
   await logged(tx, input, 'delete_prototype_permission', before, {})
@@ -106,10 +101,6 @@ export function findDefaultPermissions(
   input: { namespaceId: number; creatorId: number },
 ): Promise<{ accountId: number | null; teamId: number | null; role: RepositoryRole }[]> {
   return selectApplicable(tx, input.namespaceId, input.creatorId)
-}
-
-async function find(tx: Tx, namespaceId: number, uuid: string): Promise<DefaultPermission | undefined> {
-  return (await selectDefaultPermissions(tx, namespaceId, MAX_RULES)).find((rule) => rule.uuid === uuid)
 }
 
 async function logged(

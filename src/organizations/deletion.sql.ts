@@ -13,8 +13,9 @@ export function markNamespaceDeleted(
     returning name, kind`)
 }
 
-/** Shuts out the accounts of a namespace: its user, and its robot accounts. Their tokens end. */
+/** Shuts out the accounts of a namespace: its user, and its robot accounts. Their tokens end, and the address is free. */
 export function shutAccounts(tx: Tx, namespaceId: number): Promise<{ id: number }[]> {
   return tx.all(sql`
-    update account set enabled = 0, token_epoch = token_epoch + 1 where namespace_id = ${namespaceId} returning id`)
+    update account set enabled = 0, token_epoch = token_epoch + 1, email_key = null
+     where namespace_id = ${namespaceId} returning id`)
 }

@@ -1,8 +1,10 @@
 import { bumpRights } from '../accounts/epochs.ts'
 import { type Doing, recordEvent } from '../audit/audit.ts'
 import type { Tx } from '../db/db.ts'
+import { endApplications } from '../oauth/applications.ts'
 import { refuse } from '../platform/errors.ts'
 import { markNamespaceDeleted, shutAccounts } from './deletion.sql.ts'
+import { removeUserFromTeams } from './teams.sql.ts'
 
 /**
  * Deletes an organization, or a user with their namespace: hidden at once with everything in it, its accounts shut out,
@@ -16,6 +18,9 @@ export async function deleteNamespace(tx: Tx, input: { namespaceId: number; doin
   for (const { id } of await shutAccounts(tx, namespaceId))
     await bumpRights(tx, { scope: `s:${id}`, nowMs: doing.nowMs })
   await bumpRights(tx, { scope: `n:${namespaceId}`, nowMs: doing.nowMs })
+  // At once, so that no organization counts on an administrator who is gone.
+  if (deleted.kind === 'user') await removeUserFromTeams(tx, namespaceId)
+  await endApplications(tx, { namespaceId, nowMs: doing.nowMs })
   tx.signal('jobs', 'purge')
   const { name, kind } = deleted
   const who = { namespaceId, actor: doing.actor, address: doing.address, occurredMs: doing.nowMs }

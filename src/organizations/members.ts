@@ -4,20 +4,20 @@ import { type Doing, recordEvent } from '../audit/audit.ts'
 import type { Tx } from '../db/db.ts'
 import { refuse } from '../platform/errors.ts'
 import {
+  type PersonRow,
   removeGrantsIn,
   selectCollaborators,
-  selectGrantPairs,
   selectGrantsOfMember,
   selectMembers,
-  selectTeamPairs,
   selectTeamsOfMember,
 } from './members.sql.ts'
+import { endInvites } from './open-invites.ts'
 import { removeFromTeams } from './teams.sql.ts'
-import { holdOrganization, requireAdmin } from './teams.ts'
+import { holdOrganization, logEndedInvite, requireAdmin } from './teams.ts'
 
-/** Of people, and of pairs of people with teams or repositories: what a page can show, and no more. */
 const MAX_LIST = 10_000
-const MAX_PAIRS = 100_000
+/** Of grants that go at once, as entries of their own in the audit log. */
+const MAX_LOGGED = 1_000
 
 /** Somebody who belongs to an organization or works in it. */
 export interface Member {
@@ -30,22 +30,16 @@ export interface Member {
 
 /** Everybody who is in a team of the organization, by name; robot accounts are not. At most 10,000. */
 export async function listMembers(tx: Tx, input: { namespaceId: number }): Promise<Member[]> {
-  const people = await selectMembers(tx, input.namespaceId, MAX_LIST)
-  const teams = groups(await selectTeamPairs(tx, input.namespaceId, MAX_PAIRS), (pair) => pair.team)
-  const repositories = groups(await selectGrantPairs(tx, input.namespaceId, MAX_PAIRS), (pair) => pair.repository)
-  return people.map(({ id, name, email }) => ({
-    name,
-    email,
-    teams: teams.get(id) ?? [],
-    repositories: repositories.get(id) ?? [],
-  }))
+  return (await selectMembers(tx, input.namespaceId, MAX_LIST)).map(toMember)
 }
 
 /** Users whom repositories of the organization grant something, and who are in none of its teams. At most 10,000. */
 export async function listCollaborators(tx: Tx, input: { namespaceId: number }): Promise<Member[]> {
-  const people = await selectCollaborators(tx, input.namespaceId, MAX_LIST)
-  const repositories = groups(await selectGrantPairs(tx, input.namespaceId, MAX_PAIRS), (pair) => pair.repository)
-  return people.map(({ id, name, email }) => ({ name, email, teams: [], repositories: repositories.get(id) ?? [] }))
+  return (await selectCollaborators(tx, input.namespaceId, MAX_LIST)).map(toMember)
+}
+
+function toMember({ name, email, teams, repositories }: PersonRow): Member {
+  return { name, email, teams: teams?.split(' ') ?? [], repositories: repositories?.split(' ') ?? [] }
 }
 
 /** One member, undefined when there is no such account or it is in no team of the organization. */
@@ -68,41 +62,34 @@ export async function findMember(
 }
 
 /**
- * Takes somebody out of every team of the organization, with what its repositories grant them.
+ * Takes somebody out of every team of the organization, with what its repositories grant them and what they have been
+ * invited to.
  * @throws DomainError NOT_FOUND: there is no such user; REFUSED: nobody else administers the organization.
  */
 export async function removeMember(tx: Tx, input: { namespaceId: number; name: string; doing: Doing }): Promise<void> {
   const { namespaceId, doing } = input
-  await holdOrganization(tx, namespaceId)
+  const { name: namespace } = await holdOrganization(tx, namespaceId)
   const account = await findAccount(tx, { name: input.name })
   if (account === undefined || account.kind !== 'user') throw refuse('NOT_FOUND')
-  const teams = await selectTeamsOfMember(tx, namespaceId, account.id)
-  await removeFromTeams(tx, namespaceId, account.id)
-  await requireAdmin(tx, namespaceId)
-  await removeGrantsIn(tx, namespaceId, account.id)
+  const left = await removeFromTeams(tx, namespaceId, account.id)
+  if (left.some(({ role }) => role === 'admin')) await requireAdmin(tx, namespaceId)
+  const taken = await removeGrantsIn(tx, namespaceId, account.id)
+  // Of somebody who does not belong here nobody learns which address is theirs.
+  const reach = left.length > 0 ? account : { ...account, email: null }
+  const ended = await endInvites(tx, { where: { namespaceId }, account: reach })
   await bumpRights(tx, { scope: `s:${account.id}`, nowMs: doing.nowMs })
-  // Quay logs nothing here; a right that was taken away without a trace would be worth less than one entry per team.
-  for (const { team } of teams) {
-    await recordEvent(tx, {
-      kind: 'org_remove_team_member',
-      namespaceId,
-      actor: doing.actor,
-      address: doing.address,
-      occurredMs: doing.nowMs,
-      metadata: { member: account.name, team },
-    })
+  for (const invite of ended) await logEndedInvite(tx, input, account.name, invite)
+  // Quay logs nothing here; a right that is taken away without a trace is one that nobody can ask about.
+  const { actor, address, nowMs } = doing
+  const who = { namespaceId, actor, address, occurredMs: nowMs }
+  for (const { repositoryId, repo } of taken.slice(0, MAX_LOGGED)) {
+    const metadata = { username: account.name, repo, namespace }
+    await recordEvent(tx, { kind: 'delete_repo_permission', repositoryId, ...who, metadata })
   }
-}
-
-function groups<P extends { readonly accountId: number }>(
-  pairs: readonly P[],
-  nameOf: (pair: P) => string,
-): ReadonlyMap<number, string[]> {
-  const map = new Map<number, string[]>()
-  for (const pair of pairs) {
-    const list = map.get(pair.accountId)
-    if (list === undefined) map.set(pair.accountId, [nameOf(pair)])
-    else list.push(nameOf(pair))
+  if (taken.length > MAX_LOGGED) {
+    const metadata = { username: account.name, namespace, more_repositories: taken.length - MAX_LOGGED }
+    await recordEvent(tx, { kind: 'delete_repo_permission', ...who, metadata })
   }
-  return map
+  for (const { team } of left)
+    await recordEvent(tx, { kind: 'org_remove_team_member', ...who, metadata: { member: account.name, team } })
 }

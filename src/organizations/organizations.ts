@@ -9,9 +9,11 @@ import {
   lockNamespaceSettings,
   type NamespaceSettings,
   type OrganizationRow,
+  selectAdminNames,
   selectNamespaceByName,
   selectNamespaceSettings,
   selectOrganizations,
+  selectOrganizationsAt,
   selectOrganizationsOf,
   selectTeamSummaries,
   updateNamespaceSettings,
@@ -22,6 +24,7 @@ import { insertTeam, insertTeamMember } from './teams.sql.ts'
 export const OWNERS = 'owners'
 /** Of lists that Quay returns whole. */
 const MAX_LIST = 10_000
+const MAX_ADDRESSED = 20
 
 export interface CreateOrganization {
   readonly name: string
@@ -160,6 +163,24 @@ export function listOrganizationsOf(tx: Tx, input: { accountId: number }): Promi
 /** Every organization after `after`, by name. */
 export function listOrganizations(tx: Tx, input: { after: string; limit: number }): Promise<OrganizationRow[]> {
   return selectOrganizations(tx, input.after, input.limit)
+}
+
+export interface AddressedOrganization {
+  readonly name: string
+  readonly email: string
+  /** At most 20, by name. */
+  readonly admins: readonly string[]
+}
+
+/** The organizations that have this address in lower case, at most 20, and who administers them. */
+export async function listOrganizationsAt(tx: Tx, input: { emailKey: string }): Promise<AddressedOrganization[]> {
+  const organizations = await selectOrganizationsAt(tx, input.emailKey, MAX_ADDRESSED)
+  const ids = organizations.map(({ id }) => id)
+  const admins = await selectAdminNames(tx, ids, MAX_ADDRESSED)
+  return organizations.map(({ id, name, email }) => {
+    const names = admins.filter((admin) => admin.namespaceId === id).map((admin) => admin.name)
+    return { name, email, admins: names }
+  })
 }
 
 /** The namespace of this name, with the account of a user's. */

@@ -4,8 +4,7 @@ import type { Tx } from '../db/db.ts'
 import { refuse } from '../platform/errors.ts'
 import { convertToOrganization } from './conversion.ts'
 import { lockNamespaceSettings } from './organizations.sql.ts'
-import { OWNERS } from './organizations.ts'
-import { insertTeam, insertTeamMember, selectTeam } from './teams.sql.ts'
+import { insertTeamMember, selectAdminTeam } from './teams.sql.ts'
 
 export interface TakeOwnership {
   readonly namespaceId: number
@@ -24,11 +23,10 @@ export async function takeOwnership(tx: Tx, input: TakeOwnership): Promise<void>
   const adminId = superuser.accountId
   if (accountId !== undefined) await convertToOrganization(tx, { accountId, namespaceId, name, adminId, doing })
   else {
-    const owners = await selectTeam(tx, namespaceId, OWNERS)
-    const team = { namespaceId, name: OWNERS, role: 'admin' as const, description: '', nowMs: doing.nowMs }
-    const teamId = owners?.role === 'admin' ? owners.id : ((await insertTeam(tx, team)) ?? owners?.id)
-    if (teamId === undefined) throw new Error('The organization has neither a team of owners nor room for one')
-    await insertTeamMember(tx, teamId, adminId)
+    // The owners may be no administrators any more; then it is another team.
+    const team = await selectAdminTeam(tx, namespaceId)
+    if (team === undefined) throw new Error('No team administers the organization')
+    await insertTeamMember(tx, team.id, adminId)
     await bumpRights(tx, { scope: `s:${adminId}`, nowMs: doing.nowMs })
   }
   await recordEvent(tx, {

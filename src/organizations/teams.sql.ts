@@ -27,6 +27,27 @@ export function selectTeam(tx: Tx, namespaceId: number, name: string): Promise<T
     select id, name, description, role from team where namespace_id = ${namespaceId} and name = ${name}`)
 }
 
+/** The same, and whether an account is in it: `mine` is 1 then. */
+export function selectTeamSeenBy(
+  tx: Tx,
+  namespaceId: number,
+  name: string,
+  viewerId: number,
+): Promise<(TeamRow & { readonly mine: number }) | undefined> {
+  return tx.first(sql`
+    select t.id, t.name, t.description, t.role,
+           (select count(*) from team_member m where m.account_id = ${viewerId} and m.team_id = t.id) as mine
+      from team t where t.namespace_id = ${namespaceId} and t.name = ${name}`)
+}
+
+/** A team whose members administer the organization: the owners, or else the oldest. */
+export function selectAdminTeam(tx: Tx, namespaceId: number): Promise<{ id: number } | undefined> {
+  return tx.first(sql`
+    select id from team where namespace_id = ${namespaceId} and role = 'admin'
+     order by case when name = 'owners' then 0 else 1 end, id
+     limit 1`)
+}
+
 export async function updateTeam(tx: Tx, id: number, row: { role: TeamRole; description: string }): Promise<void> {
   await tx.run(sql`update team set role = ${row.role}, description = ${row.description} where id = ${id}`)
 }
@@ -52,20 +73,36 @@ export function removeTeamMember(tx: Tx, teamId: number, accountId: number): Pro
 }
 
 /** Takes an account out of every team of an organization. */
-export function removeFromTeams(tx: Tx, namespaceId: number, accountId: number): Promise<number> {
-  return tx.run(sql`
+export function removeFromTeams(
+  tx: Tx,
+  namespaceId: number,
+  accountId: number,
+): Promise<{ team: string; role: TeamRole }[]> {
+  return tx.all(sql`
     delete from team_member
      where account_id = ${accountId}
-       and team_id in (select id from team where namespace_id = ${namespaceId})`)
+       and exists (select 1 from team x where x.id = team_id and x.namespace_id = ${namespaceId})
+    returning (select t.name from team t where t.id = team_id) as team,
+              (select t.role from team t where t.id = team_id) as role`)
 }
 
-/** Whether anybody at all still administers the organization: a person, since a robot account signs in nowhere. */
+/** Takes the user of a namespace out of every team anywhere. */
+export function removeUserFromTeams(tx: Tx, namespaceId: number): Promise<number> {
+  return tx.run(sql`
+    delete from team_member
+     where account_id in (select id from account where namespace_id = ${namespaceId} and kind = 'user')`)
+}
+
+/**
+ * Whether anybody at all still administers the organization: a person, since a robot account signs in nowhere, and one
+ * who can sign in.
+ */
 export function selectAnyAdmin(tx: Tx, namespaceId: number): Promise<{ id: number } | undefined> {
   return tx.first(sql`
     select a.id
       from team t
       join team_member m on m.team_id = t.id
-      join account a on a.id = m.account_id and a.kind = 'user'
+      join account a on a.id = m.account_id and a.kind = 'user' and a.enabled = 1
      where t.namespace_id = ${namespaceId} and t.role = 'admin'
      limit 1`)
 }
@@ -91,7 +128,7 @@ export function selectIsMember(tx: Tx, teamId: number, accountId: number): Promi
   return tx.first(sql`select 1 as one from team_member where account_id = ${accountId} and team_id = ${teamId}`)
 }
 
-/** Whether an account is in any team of an organization. */
+/** Whether an account is in any team of an organization. Read from the account's teams: see members.sql.ts. */
 export function selectIsInOrganization(
   tx: Tx,
   namespaceId: number,
@@ -99,8 +136,8 @@ export function selectIsInOrganization(
 ): Promise<{ one: number } | undefined> {
   return tx.first(sql`
     select 1 as one
-      from team_member m join team t on t.id = m.team_id and t.namespace_id = ${namespaceId}
-     where m.account_id = ${accountId}
+      from team_member m cross join team t
+     where m.account_id = ${accountId} and t.id = m.team_id and t.namespace_id = ${namespaceId}
      limit 1`)
 }
 

@@ -5,18 +5,18 @@ import { type Doing, type EventKind, type Metadata, recordEvent } from '../audit
 import type { Tx } from '../db/db.ts'
 import { withdrawNotices } from '../notices/notices.ts'
 import { refuse } from '../platform/errors.ts'
+import { type EndedInvite, endInvites, noticeOfInvite } from './open-invites.ts'
 import { lockNamespaceSettings } from './organizations.sql.ts'
 import {
   insertTeam,
-  insertTeamMember,
   removeTeam,
   removeTeamMember,
   selectAnyAdmin,
-  selectIsMember,
   selectTeam,
   selectTeamGrants,
   selectTeamInvites,
   selectTeamMembers,
+  selectTeamSeenBy,
   type TeamRow,
   updateTeam,
 } from './teams.sql.ts'
@@ -26,11 +26,6 @@ export type Team = TeamRow
 const MAX_LIST = 10_000
 const NAME = /^[a-z0-9]+(?:[._-][a-z0-9]+)*$/
 const MAX_DESCRIPTION = 4_096
-
-/** The team of that name, undefined when the organization has none. */
-export function findTeam(tx: Tx, input: { namespaceId: number; name: string }): Promise<Team | undefined> {
-  return selectTeam(tx, input.namespaceId, input.name)
-}
 
 /**
  * Holds an organization against every other change of its teams, so that two of them cannot each leave it without an
@@ -43,7 +38,10 @@ export async function holdOrganization(tx: Tx, namespaceId: number): Promise<{ n
   return held
 }
 
-/** @throws DomainError REFUSED: nobody would administer the organization any more. */
+/**
+ * Call it after an administrator, or a team of them, was taken away.
+ * @throws DomainError REFUSED: nobody who can sign in would administer the organization any more.
+ */
 export async function requireAdmin(tx: Tx, namespaceId: number): Promise<void> {
   if ((await selectAnyAdmin(tx, namespaceId)) !== undefined) return
   throw refuse(
@@ -82,10 +80,8 @@ export async function putTeam(tx: Tx, input: PutTeam): Promise<{ team: Team; cre
   }
   const team = { ...before, role, description: description ?? before.description }
   await updateTeam(tx, before.id, team)
-  if (before.role !== role) {
-    await requireAdmin(tx, namespaceId)
-    await bumpRights(tx, { scope: `n:${namespaceId}`, nowMs: doing.nowMs })
-  }
+  if (before.role === 'admin' && role !== 'admin') await requireAdmin(tx, namespaceId)
+  if (before.role !== role) await bumpRights(tx, { scope: `n:${namespaceId}`, nowMs: doing.nowMs })
   if (team.description !== before.description)
     await logTeam(tx, input, 'org_set_team_description', { team: name, description: team.description })
   if (before.role !== role) await logTeam(tx, input, 'org_set_team_role', { team: name, role })
@@ -107,56 +103,49 @@ export async function deleteTeam(tx: Tx, input: { namespaceId: number; name: str
   const team = await selectTeam(tx, namespaceId, name)
   if (team === undefined) throw refuse('REFUSED', { team: name }, `The organization has no team ${name}.`)
   for (const invite of await selectTeamInvites(tx, team.id, MAX_LIST))
-    await withdrawNotices(tx, { about: `team_invite:${invite.id}` })
+    await withdrawNotices(tx, { about: noticeOfInvite(invite.id) })
   await removeTeam(tx, team.id)
-  await requireAdmin(tx, namespaceId)
+  if (team.role === 'admin') await requireAdmin(tx, namespaceId)
   await bumpRights(tx, { scope: `n:${namespaceId}`, nowMs: doing.nowMs })
   await logTeam(tx, input, 'org_delete_team', { team: name })
 }
 
-export interface TeamMembership {
-  readonly namespaceId: number
-  readonly team: string
-  readonly member: string
-  readonly doing: Doing
-}
-
 /**
- * Puts an account into a team at once.
- * @throws DomainError NOT_FOUND: there is no such team; INVALID_REQUEST: there is no such account; REFUSED: it is a robot
- * account of somebody else, or in the team already.
+ * Takes an account out of a team, and takes back what it has been invited to there; its rights through the team end at
+ * once.
+ * @throws DomainError NOT_FOUND: there is no such team or account; REFUSED: it is neither in the team nor invited, or the
+ * last one who administers the organization.
  */
-export async function addTeamMember(tx: Tx, input: TeamMembership): Promise<void> {
-  const { namespaceId, doing } = input
-  await holdOrganization(tx, namespaceId)
-  const team = await selectTeam(tx, namespaceId, input.team)
-  if (team === undefined) throw refuse('NOT_FOUND')
-  const account = await findAccount(tx, { name: input.member })
-  if (account === undefined) throw refuse('INVALID_REQUEST', {}, `There is no user ${input.member}.`)
-  if (account.kind === 'robot' && account.namespaceId !== namespaceId)
-    throw refuse('REFUSED', {}, 'A robot account can only be in teams of the organization that it belongs to.')
-  if ((await insertTeamMember(tx, team.id, account.id)) === 0)
-    throw refuse('REFUSED', {}, `${input.member} is in the team ${input.team} already.`)
-  await bumpRights(tx, { scope: `s:${account.id}`, nowMs: doing.nowMs })
-  await logTeam(tx, input, 'org_add_team_member', { member: input.member, team: input.team })
-}
-
-/**
- * Takes an account out of a team; its rights through the team end at once.
- * @throws DomainError NOT_FOUND: there is no such team or account; REFUSED: it is not in the team, or the last one who
- * administers the organization.
- */
-export async function deleteTeamMember(tx: Tx, input: TeamMembership): Promise<void> {
+export async function deleteTeamMember(
+  tx: Tx,
+  input: { namespaceId: number; team: string; member: string; doing: Doing },
+): Promise<void> {
   const { namespaceId, doing } = input
   await holdOrganization(tx, namespaceId)
   const team = await selectTeam(tx, namespaceId, input.team)
   const account = await findAccount(tx, { name: input.member })
   if (team === undefined || account === undefined) throw refuse('NOT_FOUND')
-  if ((await removeTeamMember(tx, team.id, account.id)) === 0)
-    throw refuse('REFUSED', {}, `${input.member} is not in the team ${input.team}.`)
-  await requireAdmin(tx, namespaceId)
-  await bumpRights(tx, { scope: `s:${account.id}`, nowMs: doing.nowMs })
-  await logTeam(tx, input, 'org_remove_team_member', { member: input.member, team: input.team })
+  const wasMember = (await removeTeamMember(tx, team.id, account.id)) > 0
+  // Of somebody who is not in the team nobody learns here which address is theirs.
+  const reach = wasMember ? account : { ...account, email: null }
+  const ended = await endInvites(tx, { where: { teamId: team.id }, account: reach })
+  if (!wasMember && ended.length === 0)
+    throw refuse('REFUSED', {}, `${account.name} is not in the team ${team.name}, and has not been invited to it.`)
+  if (wasMember && team.role === 'admin') await requireAdmin(tx, namespaceId)
+  if (wasMember) await bumpRights(tx, { scope: `s:${account.id}`, nowMs: doing.nowMs })
+  for (const invite of ended) await logEndedInvite(tx, input, account.name, invite)
+  if (wasMember) await logTeam(tx, input, 'org_remove_team_member', { member: account.name, team: team.name })
+}
+
+/** Tells the audit log of an invitation that ended with a membership, or in place of one. */
+export function logEndedInvite(
+  tx: Tx,
+  where: { readonly namespaceId: number; readonly doing: Doing },
+  member: string,
+  { team, email }: EndedInvite,
+): Promise<void> {
+  const who = email === null ? { user: member, member } : { email, member: email }
+  return logTeam(tx, where, 'org_delete_team_member_invite', { ...who, team })
 }
 
 export interface TeamMembers {
@@ -172,11 +161,11 @@ export async function listTeamMembers(
   tx: Tx,
   input: { namespaceId: number; name: string; viewerId: number; withInvited: boolean },
 ): Promise<TeamMembers | undefined> {
-  const team = await selectTeam(tx, input.namespaceId, input.name)
+  const team = await selectTeamSeenBy(tx, input.namespaceId, input.name, input.viewerId)
   if (team === undefined) return undefined
   const members = await selectTeamMembers(tx, team.id, MAX_LIST)
   const invited = input.withInvited ? await selectTeamInvites(tx, team.id, MAX_LIST) : []
-  return { team, mine: members.some((member) => member.id === input.viewerId), members, invited }
+  return { team, mine: team.mine > 0, members, invited }
 }
 
 /** What repositories grant a team, by name; undefined when there is no such team. */
@@ -186,15 +175,6 @@ export async function listTeamGrants(
 ): Promise<{ name: string; visibility: 'public' | 'private'; role: RepositoryRole }[] | undefined> {
   const team = await selectTeam(tx, input.namespaceId, input.name)
   return team && selectTeamGrants(tx, team.id, MAX_LIST)
-}
-
-/** Whether an account is in a team; false when there is no such team. */
-export async function isTeamMember(
-  tx: Tx,
-  input: { namespaceId: number; name: string; accountId: number },
-): Promise<boolean> {
-  const team = await selectTeam(tx, input.namespaceId, input.name)
-  return team !== undefined && (await selectIsMember(tx, team.id, input.accountId)) !== undefined
 }
 
 function logTeam(

@@ -71,6 +71,7 @@ forEachDatabase((database) => {
         namespaceId: made.namespaceId,
         email: 'Alice@Example.com',
         enabled: true,
+        verified: true,
         tokenEpoch: 1,
       })
       assert.deepEqual(
@@ -125,7 +126,7 @@ forEachDatabase((database) => {
   describe('changing accounts', () => {
     test('a new password and shutting out raise the token epoch, the rights epoch and are in the audit log', async (t) => {
       const db = await database.open(t)
-      const { accountId } = await db.transaction(createUser, user('alice'))
+      const { accountId, namespaceId } = await db.transaction(createUser, user('alice'))
       const signals: string[] = []
       db.onSignal('rights', (scope) => signals.push(scope))
       const change = { accountId, nowMs: START_MS, ...operator }
@@ -134,12 +135,13 @@ forEachDatabase((database) => {
       assert.equal(await db.transaction(setEnabled, { ...change, enabled: false }), 'unchanged')
       const account = await db.read(findAccount, { name: 'alice' })
       assert.deepEqual([account?.passwordHash, account?.enabled, account?.tokenEpoch], ['a hash', false, 3])
-      assert.deepEqual(signals, [`s:${accountId}`, `s:${accountId}`])
+      // The namespace is shut with its user.
+      assert.deepEqual(signals, [`s:${accountId}`, `n:${namespaceId}`, `s:${accountId}`])
       const rows = await db.read(selectChangedRights, { sinceMs: START_MS - 1 })
-      assert.deepEqual(
-        rows.map((row) => [row.scope, row.value]),
-        [[`s:${accountId}`, 2]],
-      )
+      assert.deepEqual(rows.map((row) => `${row.scope} ${row.value}`).toSorted(), [
+        `n:${namespaceId} 1`,
+        `s:${accountId} 2`,
+      ])
       assert.deepEqual(await kindsOf(db), ['user_create', 'user_change_password', 'user_disable'])
       assert.doesNotMatch(JSON.stringify(await events(db)), /a hash/)
     })
@@ -301,7 +303,7 @@ forEachDatabase((database) => {
           initializeUser(parts, {
             allowed: true,
             body: { username: `user${id}`, password: 'correct-horse' },
-            address: '',
+            ...anyProgram,
           }),
         ),
       ])
@@ -316,16 +318,15 @@ forEachDatabase((database) => {
       const parts = await fresh(t)
       const body = { username: 'alice', password: 'correct-horse', email: 'a@example.com' }
       const call = (more: object, allowed = true) =>
-        initializeUser(parts, { allowed, body: { ...body, ...more }, address: '192.0.2.1' })
+        initializeUser(parts, { ...anyProgram, allowed, body: { ...body, ...more } })
       await assert.rejects(call({}, false), refused('INVALID_REQUEST', /FEATURE_USER_INITIALIZE/))
-      await assert.rejects(call({ access_token: true }), refused('INVALID_REQUEST', /OAuth/))
       await assert.rejects(call({ access_token: 'true' }), refused('INVALID_REQUEST'))
       await assert.rejects(call({ username: 7 }), refused('INVALID_REQUEST', /username/))
       await assert.rejects(call({ password: undefined }), refused('INVALID_REQUEST', /password/))
       await assert.rejects(call({ password: 'short' }), refused('ACCOUNT_INVALID', /8 characters/))
       for (const wrong of [null, [], 'text', undefined]) {
         await assert.rejects(
-          initializeUser(parts, { allowed: true, body: wrong, address: '' }),
+          initializeUser(parts, { ...anyProgram, allowed: true, body: wrong }),
           refused('INVALID_REQUEST'),
         )
       }
@@ -340,7 +341,7 @@ forEachDatabase((database) => {
         namespace_id: 5,
         superuser: true,
       }
-      const made = await call({ access_token: false, ...planted })
+      const { user: made } = await call({ access_token: false, ...planted })
       const account = await parts.db.read(findAccount, { name: 'alice' })
       assert.deepEqual(
         [account?.enabled, account?.tokenEpoch, account?.kind, account?.namespaceId, account?.email],
@@ -350,6 +351,16 @@ forEachDatabase((database) => {
     })
   })
 })
+
+/** Who calls POST /api/v1/user/initialize, and asks for no token. */
+const anyProgram = {
+  address: '192.0.2.1',
+  session: { id: 'a session', nowMs: 0, expiresMs: 1 },
+  userAgent: 'test',
+  newToken: () => {
+    throw new Error('Nobody has asked for a token')
+  },
+}
 
 /** Hears no signals, as if every change came from another process. */
 function silentOf(db: Db): Db {

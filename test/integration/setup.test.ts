@@ -203,9 +203,46 @@ describe('POST /api/v1/user/initialize', () => {
       access_token: false,
     })
     assert.equal(answer.status, 200, answer.text())
-    assert.deepEqual(answer.json(), { username: 'captain', email: 'c@example.com' })
+    const { encrypted_password, ...body } = answer.json()
+    assert.deepEqual(body, { username: 'captain', email: 'c@example.com' })
+    assert.match(String(answer.headers['x-next-csrf-token']), /^[\w-]{43}$/)
+    const byKey = await client.send('GET', '/v2/', { headers: { authorization: basic('captain', encrypted_password) } })
+    assert.equal(byKey.status, 200)
     const login = await client.send('GET', '/v2/', { headers: { authorization: basic('captain', password) } })
     assert.equal(login.status, 200)
+  })
+
+  test('makes a token with every scope for a program that goes on by itself', async (t) => {
+    const config = { accounts: { userInitialize: true, superUsers: ['quay'] } }
+    const { client } = await startEmptyRegistry(t, { config })
+    const made = await initialize(client, { username: 'quay', password, access_token: true })
+    const { access_token: token } = made.json()
+    assert.match(token, /^[A-Za-z0-9]{40}$/)
+    assert.match(made.headers['cache-control'] ?? '', /no-store/)
+    const headers = { authorization: `Bearer ${token}` }
+    const me = (await client.send('GET', '/api/v1/user/', { headers })).json()
+    assert.deepEqual([me.username, me.super_user], ['quay', true])
+    const calls = [
+      ['POST', '/api/v1/organization/', { name: 'acme' }, 201],
+      [
+        'POST',
+        '/api/v1/repository',
+        { namespace: 'acme', repository: 'api', visibility: 'private', description: '' },
+        201,
+      ],
+      ['PUT', '/api/v1/organization/acme/robots/ci', { description: '' }, 201],
+      ['POST', '/api/v1/superuser/users/', { username: 'ada' }, 200],
+    ] as const
+    for (const [method, path, json, status] of calls) {
+      const body = JSON.stringify(json)
+      const answer = await client.send(method, path, {
+        body,
+        headers: { ...headers, 'content-type': 'application/json' },
+      })
+      assert.equal(answer.status, status, `${path}: ${answer.text()}`)
+    }
+    const inOrganization = await client.send('GET', '/api/v1/organization/quay/applications/quay', { headers })
+    assert.equal(inOrganization.status, 404)
   })
 
   test('whatever is wrong with the body is 400, or 413 if it is too long, with a message, and creates nothing', async (t) => {
@@ -218,7 +255,7 @@ describe('POST /api/v1/user/initialize', () => {
       [{ username: 'Captain', password }, /use captain/],
       [{ username: 'captain', password: 'short' }, /at least 8/],
       [{ username: 'captain', password, email: 'nobody' }, /name@example\.com/],
-      [{ username: 'captain', password, access_token: true }, /no OAuth access tokens/],
+      [{ username: 'captain', password, access_token: 'true' }, /not true or false/],
     ]
     for (const [body, message] of wrong) {
       const answer = await initialize(client, body)
