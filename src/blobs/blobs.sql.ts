@@ -119,6 +119,26 @@ export function updateCopyState(tx: Tx, location: string, key: string, state: 'm
     update blob_copy set state = ${state} where location = ${location} and key = ${key} and state = 'present'`)
 }
 
+/** Copies of a blob of the repository that were not found when somebody asked for them. */
+export function selectMissingCopies(
+  tx: Tx,
+  repositoryId: number,
+  digest: string,
+): Promise<{ location: string; key: string }[]> {
+  return tx.all(sql`
+    select c.location, c.key
+      from blob b
+      join repository_blob l on l.blob_id = b.id and l.repository_id = ${repositoryId}
+      join blob_copy c on c.blob_id = b.id and c.state = 'missing'
+     where b.digest = ${digest} and b.state <> 'deleting'
+     limit 10`)
+}
+
+export function updateMissingCopy(tx: Tx, location: string, key: string): Promise<number> {
+  return tx.run(sql`
+    update blob_copy set state = 'present' where location = ${location} and key = ${key} and state = 'missing'`)
+}
+
 /**
  * One of the caller's repositories, the target first, that has the blob. An unknown digest is compared with an id that no
  * blob has, so that it costs as many steps as a known one.

@@ -19,8 +19,10 @@ import {
   selectEdgeOfBlob,
   selectHealthyCopy,
   selectLinkedRepository,
+  selectMissingCopies,
   selectReadableBlob,
   updateCopyState,
+  updateMissingCopy,
   upsertLink,
 } from './blobs.sql.ts'
 
@@ -167,6 +169,23 @@ export async function markCopy(
   input: { location: string; key: string; state: 'missing' | 'damaged' },
 ): Promise<number> {
   return updateCopyState(tx, input.location, input.key, input.state)
+}
+
+/** Copies of a blob of the repository that count as missing; their bytes may be back. Ten at most. */
+export async function listMissingCopies(
+  tx: Tx,
+  input: { repositoryId: number; digest: Digest },
+): Promise<{ location: string; key: ObjectKey }[]> {
+  const rows = await selectMissingCopies(tx, input.repositoryId, input.digest)
+  return rows.flatMap(({ location, key: text }) => {
+    const key = parseObjectKey(text)
+    return key === undefined ? [] : [{ location, key }]
+  })
+}
+
+/** The opposite of `markCopy` with `missing`: the bytes are there again. A copy that is damaged stays so. */
+export async function restoreCopy(tx: Tx, input: { location: string; key: string }): Promise<number> {
+  return updateMissingCopy(tx, input.location, input.key)
 }
 
 /** The blob went away between two statements of a push; running the transaction again makes a new one. */

@@ -1,25 +1,33 @@
 import { createHash, type Hash } from 'node:crypto'
+import { type Digest, parseDigest } from '../oci/digest.ts'
 import type { BlobStore, ObjectKey } from '../storage/storage.ts'
 
-interface State {
+export interface HashState {
   readonly hash: Hash
   readonly algorithm: 'sha256' | 'sha512'
   readonly offsetBytes: number
+  /** Who wrote up to there; see `commitResting`. */
+  readonly claim: string
 }
 
 const MAX_STATES = 10_000
 
 /** Running hashes of sessions between two requests. Losing one costs reading the object again, nothing else. */
 export class HashStates {
-  readonly #states = new Map<string, State>()
+  readonly #states = new Map<string, HashState>()
 
-  put(id: string, offsetBytes: number, hash: Hash, algorithm: 'sha256' | 'sha512'): void {
+  put(id: string, state: HashState): void {
     if (this.#states.size >= MAX_STATES) this.#dropOldest()
-    this.#states.set(id, { hash, algorithm, offsetBytes })
+    this.#states.set(id, state)
+  }
+
+  /** Only to look: whoever goes on with the hash takes it. */
+  find(id: string): HashState | undefined {
+    return this.#states.get(id)
   }
 
   /** Hands the state over to the one who writes now; a failed attempt must not leave its bytes in it. */
-  take(id: string, offsetBytes: number): State | undefined {
+  take(id: string, offsetBytes: number): HashState | undefined {
     const state = this.#states.get(id)
     this.#states.delete(id)
     return state?.offsetBytes === offsetBytes ? state : undefined
@@ -33,6 +41,13 @@ export class HashStates {
     const oldest = this.#states.keys().next()
     if (!oldest.done) this.#states.delete(oldest.value)
   }
+}
+
+/** The digest of what came so far; the hash can go on afterwards. */
+export function digestOf(hash: Hash, algorithm: 'sha256' | 'sha512'): Digest {
+  const digest = parseDigest(`${algorithm}:${hash.copy().digest('hex')}`)
+  if (digest === undefined) throw new Error('A computed digest is not a digest')
+  return digest
 }
 
 const READ_BYTES = 1024 * 1024

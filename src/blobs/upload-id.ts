@@ -1,4 +1,5 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import { type ObjectKey, parseObjectKey } from '../storage/storage.ts'
 
 /**
  * The id of an upload session: 16 random bytes, when it was issued (s since 1970, 5 bytes), the hash it was opened for
@@ -48,6 +49,13 @@ export function readUploadId(secret: Uint8Array, owner: UploadOwner, id: string)
   const algorithm = ALGORITHMS[head[HEAD_BYTES - 1] ?? 0]
   if (algorithm === undefined) return undefined
   return { id, issuedMs: head.readUIntBE(RANDOM_BYTES, TIME_BYTES) * 1000, algorithm }
+}
+
+/** Where the bytes of a session lie: the random part of its id. */
+export function keyOf(ticket: UploadTicket): ObjectKey {
+  const key = parseObjectKey(Buffer.from(ticket.id, 'base64url').subarray(0, RANDOM_BYTES).toString('hex'))
+  if (key === undefined) throw new Error('A ticket has no key')
+  return key
 }
 
 function macOf(secret: Uint8Array, head: Uint8Array, owner: UploadOwner): Buffer {

@@ -1,6 +1,7 @@
+import type { Hash } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Db } from '../db/db.ts'
-import { algorithmOf, type Digest, parseDigest } from '../oci/digest.ts'
+import { algorithmOf, type Digest } from '../oci/digest.ts'
 import { wantBody } from '../platform/body.ts'
 import type { Clock } from '../platform/clock.ts'
 import { isRefusal, refuse } from '../platform/errors.ts'
@@ -8,10 +9,18 @@ import { faultpoint } from '../platform/fault.ts'
 import { newOpaqueId } from '../platform/ids.ts'
 import type { Log } from '../platform/log.ts'
 import { type Received, receiveInto } from '../storage/receive.ts'
-import { type BlobStore, type ObjectKey, parseObjectKey, StorageError } from '../storage/storage.ts'
-import { HashStates, hashObject } from './hash-states.ts'
-import { issueUploadId, readUploadId, type UploadOwner, type UploadTicket } from './upload-id.ts'
-import { advanceUpload, claimUpload, commitUpload, endUpload, findUpload, type NewUpload } from './uploads.ts'
+import { type BlobStore, type ObjectKey, StorageError } from '../storage/storage.ts'
+import { digestOf, HashStates, hashObject } from './hash-states.ts'
+import { issueUploadId, keyOf, readUploadId, type UploadOwner, type UploadTicket } from './upload-id.ts'
+import {
+  type CommitUpload,
+  claimUpload,
+  commitResting,
+  commitUpload,
+  endUpload,
+  findUpload,
+  type NewUpload,
+} from './uploads.ts'
 import { CLAIM_MS, storageRefusal, Writing } from './writing.ts'
 
 export interface UploadingOptions {
@@ -98,34 +107,68 @@ export class Uploading {
   }
 
   async #finish(input: UploadRequest & { digest: Digest }): Promise<{ sizeBytes: number }> {
+    const sizeBytes = hasBody(input) ? undefined : await this.#finishResting(input)
+    if (sizeBytes !== undefined) return { sizeBytes }
     const writing = await this.#begin(input, 'UPLOAD_BUSY', algorithmOf(input.digest))
     return this.#guarded(writing, async () => {
       await this.#receive(writing, input)
       const sizeBytes = writing.writer.sizeBytes
       // Completed before it is hashed by another algorithm: the second reading must see every byte.
       await writing.writer.finish()
-      const digest = await this.#digestOf(writing, algorithmOf(input.digest))
+      const digest = digestOf(await this.#hashOf(writing, algorithmOf(input.digest)), algorithmOf(input.digest))
       if (digest !== input.digest) {
         throw refuse('DIGEST_MISMATCH', { expected: input.digest, received: digest, size: sizeBytes })
       }
       faultpoint('upload.before-commit')
-      const { kept } = await this.#options.db.transaction(commitUpload, {
-        id: input.id,
-        claim: writing.claim,
-        repository: { id: input.repository.id, path: input.repository.path },
-        digest: input.digest,
-        sizeBytes,
-        location: this.#options.store.location,
-        key: writing.row.key,
-        leasedUntilMs: this.#options.clock.nowMs() + this.#options.leaseMs,
-        nowMs: this.#options.clock.nowMs(),
-      })
-      faultpoint('upload.committed')
-      this.#hashes.drop(input.id)
-      // Not waited for: the time of an answer must not tell whether somebody has the bytes. If it fails the collector does it.
-      if (!kept) void this.#options.store.delete(writing.row.key).catch(() => {})
+      const end = this.#endOf(input, writing.row.key, sizeBytes)
+      const { kept } = await this.#options.db.transaction(commitUpload, { ...end, claim: writing.claim })
+      this.#committed(end, kept)
       return { sizeBytes }
     })
+  }
+
+  /**
+   * The usual end: the request brings no byte, and the writer of the last ones was here. They are durable and hashed, so
+   * one transaction is all. Undefined when the session is not so, or the digest another one: then the long way tells.
+   */
+  async #finishResting(input: UploadRequest & { digest: Digest }): Promise<number | undefined> {
+    const ticket = this.#ticket(ownerOf(input), input.id)
+    const state = input.range === undefined ? this.#hashes.find(input.id) : undefined
+    if (state?.algorithm !== algorithmOf(input.digest) || digestOf(state.hash, state.algorithm) !== input.digest)
+      return undefined
+    const end = this.#endOf(input, keyOf(ticket), state.offsetBytes)
+    try {
+      faultpoint('upload.before-commit')
+      const result = await this.#options.db.transaction(commitResting, { ...end, claim: state.claim })
+      if (result === 'changed') return undefined
+      this.#committed(end, result.kept)
+      return state.offsetBytes
+    } catch (error) {
+      if (!staysOpen(error)) await this.#discard(this.#newRow(ownerOf(input), ticket), state.claim)
+      throw error
+    }
+  }
+
+  #endOf(input: UploadRequest & { digest: Digest }, key: ObjectKey, sizeBytes: number): Omit<CommitUpload, 'claim'> {
+    const { store, clock, leaseMs } = this.#options
+    const nowMs = clock.nowMs()
+    return {
+      id: input.id,
+      repository: { id: input.repository.id, path: input.repository.path },
+      digest: input.digest,
+      sizeBytes,
+      location: store.location,
+      key,
+      leasedUntilMs: nowMs + leaseMs,
+      nowMs,
+    }
+  }
+
+  #committed({ id, key }: { readonly id: string; readonly key: ObjectKey }, kept: boolean): void {
+    faultpoint('upload.committed')
+    this.#hashes.drop(id)
+    // Not waited for: the time of an answer must not tell whether somebody has the bytes. If it fails the collector does it.
+    if (!kept) void this.#options.store.delete(key).catch(() => {})
   }
 
   /** Ends a session. @throws DomainError UPLOAD_UNKNOWN */
@@ -192,12 +235,9 @@ export class Uploading {
     algorithm?: 'sha256' | 'sha512',
   ): Promise<Writing> {
     const { store, db, clock } = this.#options
-    const owner = { repositoryId: input.repository.id, subject: input.subject }
+    const owner = ownerOf(input)
     const ticket = this.#ticket(owner, input.id)
-    const known = await db.read(findUpload, { id: input.id })
-    if (known !== undefined && known.state !== 'open') throw refuse('UPLOAD_UNKNOWN', { id: input.id })
-    this.#checkRange(input, known?.offsetBytes ?? 0, known === undefined)
-    const adoptedBytes = known === undefined ? await this.#adoptable(ticket) : 0
+    const adoptedBytes = this.#mayLack(ticket, input) ? await this.#look(input, ticket) : 0
     const claim = `${this.#process}.${newOpaqueId()}`
     for (;;) {
       const nowMs = clock.nowMs()
@@ -234,6 +274,20 @@ export class Uploading {
     }
   }
 
+  /** False for the usual case, in which claiming the row tells all: a stream for a session that cannot have lost one. */
+  #mayLack(ticket: UploadTicket, { range }: UploadRequest): boolean {
+    const ageMs = this.#options.clock.nowMs() - ticket.issuedMs
+    return range !== undefined || ticket.issuedMs <= this.#startedMs || ageMs >= this.#options.idleTtlMs
+  }
+
+  /** Refuses what needs no claim to be refused, and finds the bytes of a session that has lost its row. */
+  async #look(input: UploadRequest, ticket: UploadTicket): Promise<number> {
+    const known = await this.#options.db.read(findUpload, { id: input.id })
+    if (known !== undefined && known.state !== 'open') throw refuse('UPLOAD_UNKNOWN', { id: input.id })
+    this.#checkRange(input, known?.offsetBytes ?? 0, known === undefined)
+    return known === undefined ? this.#adoptable(ticket) : 0
+  }
+
   #checkRange(input: UploadRequest, offsetBytes: number, unsure: boolean): void {
     const { range } = input
     if (range === undefined) return
@@ -252,11 +306,12 @@ export class Uploading {
 
   async #receive(writing: Writing, input: UploadRequest): Promise<void> {
     const { range, request, response } = input
-    if (request.headers['transfer-encoding'] === undefined && (request.headers['content-length'] ?? '0') === '0') return
+    if (!hasBody(input)) return
     wantBody(request, response)
     const received = await receiveInto(writing.writer, request, {
       hash: writing.hash,
       limitBytes: this.#options.maximumBytes - writing.row.offsetBytes,
+      ownChunks: true,
       idleMs: this.#options.bodyIdleMs,
       signal: writing.lost.signal,
     })
@@ -280,34 +335,21 @@ export class Uploading {
   }
 
   async #makeDurable(writing: Writing): Promise<void> {
-    const { row, claim, writer } = writing
-    const writerState = await writer.flush()
-    faultpoint('upload.flushed')
-    const offsetBytes = writer.sizeBytes
-    await this.#options.db.transaction(
-      advanceUpload,
-      { id: row.id, claim, offsetBytes, writerState, nowMs: this.#options.clock.nowMs() },
-      { durability: 'relaxed' },
-    )
-    faultpoint('upload.advanced')
-    writing.row = { ...row, offsetBytes }
-    writing.released = true
-    this.#hashes.put(row.id, offsetBytes, writing.hash, writing.algorithm)
+    await writing.makeDurable()
+    const { row, claim, hash, algorithm } = writing
+    this.#hashes.put(row.id, { hash, algorithm, offsetBytes: row.offsetBytes, claim })
   }
 
-  async #digestOf(writing: Writing, algorithm: 'sha256' | 'sha512'): Promise<Digest> {
-    const hash =
-      writing.algorithm === algorithm ? writing.hash : await hashObject(this.#options.store, writing.row.key, algorithm)
-    const digest = parseDigest(`${algorithm}:${hash.copy().digest('hex')}`)
-    if (digest === undefined) throw new Error('A computed digest is not a digest')
-    return digest
+  #hashOf({ algorithm, hash, row }: Writing, wanted: 'sha256' | 'sha512'): Hash | Promise<Hash> {
+    return algorithm === wanted ? hash : hashObject(this.#options.store, row.key, wanted)
   }
 
   /** Whatever happens, the writer is let go, and the session is either usable again or ended with nothing left behind. */
   async #guarded<T>(writing: Writing, work: () => Promise<T>, onSuccess: 'close' | 'keep open' = 'close'): Promise<T> {
     try {
       const value = await work()
-      if (onSuccess === 'close') await writing.close()
+      // What is left to close is flushed: nobody waits for it but a server that stops.
+      if (onSuccess === 'close') void this.#tracked(writing.close())
       return value
     } catch (error) {
       await writing.close()
@@ -317,44 +359,45 @@ export class Uploading {
   }
 
   async #settleFailure(writing: Writing, error: unknown): Promise<void> {
-    const { db, clock, store } = this.#options
-    const { row, claim } = writing
-    const keeps =
-      isRefusal(error, 'UPLOAD_RANGE') || isRefusal(error, 'SIZE_MISMATCH') || isRefusal(error, 'UNAVAILABLE')
+    if (writing.released || isRefusal(error, 'UPLOAD_UNKNOWN')) return
+    if (!staysOpen(error)) return this.#discard(writing.row, writing.claim)
+    await writing.giveBack().catch((second: unknown) => this.#warn(writing.row, second))
+  }
+
+  /** Ends a session of which nothing can become a blob any more. */
+  async #discard(upload: Omit<NewUpload, 'issuedMs' | 'nowMs'>, claim: string): Promise<void> {
+    const { id, repositoryId, subject, location, key } = upload
+    this.#hashes.drop(id)
     try {
-      if (writing.released || isRefusal(error, 'UPLOAD_UNKNOWN')) return
-      const nowMs = clock.nowMs()
-      if (keeps) {
-        const back = { id: row.id, claim, offsetBytes: row.offsetBytes, writerState: row.writerState, nowMs }
-        await db.transaction(advanceUpload, back, { durability: 'relaxed' })
-        return
-      }
-      this.#hashes.drop(row.id)
-      const ended = {
-        id: row.id,
-        repositoryId: row.repositoryId,
-        subject: row.subject,
-        location: row.location,
-        key: row.key,
-        issuedMs: nowMs,
-        nowMs,
-      }
-      if (await db.transaction(endUpload, { ...ended, state: 'cancelled' as const, claim })) await store.delete(row.key)
-    } catch (second) {
-      // The claim runs out by itself and the collector removes what is left.
-      this.#options.log.warn({ error: second, 'upload.id': row.id }, 'A failed upload could not be settled at once')
+      const nowMs = this.#options.clock.nowMs()
+      const ended = { id, repositoryId, subject, location, key, issuedMs: nowMs, nowMs, state: 'cancelled' as const }
+      if (await this.#options.db.transaction(endUpload, { ...ended, claim })) await this.#options.store.delete(key)
+    } catch (error) {
+      this.#warn(upload, error)
     }
   }
+
+  /** The claim runs out by itself and the collector removes what is left. */
+  #warn({ id }: { readonly id: string }, error: unknown): void {
+    this.#options.log.warn({ error, 'upload.id': id }, 'A failed upload could not be settled at once')
+  }
+}
+
+/** Failures after which the client may go on where the session stood. */
+function staysOpen(error: unknown): boolean {
+  return isRefusal(error, 'UPLOAD_RANGE') || isRefusal(error, 'SIZE_MISMATCH') || isRefusal(error, 'UNAVAILABLE')
+}
+
+function ownerOf({ repository, subject }: UploadRequest): UploadOwner {
+  return { repositoryId: repository.id, subject }
+}
+
+function hasBody({ request: { headers } }: UploadRequest): boolean {
+  return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0'
 }
 
 /** Undefined for a body of unknown length. */
 function declaredBytes({ request }: UploadRequest): number | undefined {
   const length = request.headers['content-length']
   return length === undefined ? undefined : Number(length)
-}
-
-function keyOf(ticket: UploadTicket): ObjectKey {
-  const key = parseObjectKey(Buffer.from(ticket.id, 'base64url').subarray(0, 16).toString('hex'))
-  if (key === undefined) throw new Error('A ticket has no key')
-  return key
 }

@@ -113,5 +113,5 @@ export async function removeEndedUploads(tx: Tx, beforeMs: number, limit: number
 
 export function updateUnclaimed(tx: Tx, nowMs: number): Promise<number> {
   return tx.run(sql`
-    update upload set claim = null, claimed_until_ms = 0, updated_ms = ${nowMs} where state = 'open' and claim is not null`)
+    update upload set claim = null, claimed_until_ms = 0, updated_ms = ${nowMs} where state = 'open' and claimed_until_ms > 0`)
 }

@@ -60,7 +60,8 @@ export async function keepClaim(
   input: { id: string; claim: string; claimedUntilMs: number; nowMs: number },
 ): Promise<boolean> {
   const row = await lockUpload(tx, input.id)
-  if (row?.claim !== input.claim || row.state !== 'open') return false
+  // A beat may come late, when the writer has let go.
+  if (row?.claim !== input.claim || row.claimedUntilMs === 0 || row.state !== 'open') return false
   await updateClaim(tx, input.id, input.claim, input.claimedUntilMs, input.nowMs)
   return true
 }
@@ -70,7 +71,9 @@ export async function releaseClaims(tx: Tx, input: { nowMs: number }): Promise<n
   return updateUnclaimed(tx, input.nowMs)
 }
 
-/** Records what is durable by now and lets go. @throws DomainError UPLOAD_UNKNOWN: somebody else has the session. */
+/**
+ * Records what is durable by now and lets go. The row keeps the name of its last writer, so that this one can tell
+ * whether anybody has touched the session since. @throws DomainError UPLOAD_UNKNOWN: somebody else has the session. */
 export async function advanceUpload(
   tx: Tx,
   input: { id: string; claim: string; offsetBytes: number; writerState: WriterState | null; nowMs: number },
@@ -78,7 +81,7 @@ export async function advanceUpload(
   const row = await lockUpload(tx, input.id)
   if (row?.claim !== input.claim || row.state !== 'open') throw refuse('UPLOAD_UNKNOWN', { id: input.id })
   await updateProgress(tx, input.id, input.offsetBytes, input.writerState, input.nowMs)
-  await updateClaim(tx, input.id, null, 0, input.nowMs)
+  await updateClaim(tx, input.id, input.claim, 0, input.nowMs)
 }
 
 export interface CommitUpload {
@@ -102,6 +105,21 @@ export async function commitUpload(tx: Tx, input: CommitUpload): Promise<{ kept:
   await holdForWrite(tx, input.repository)
   const row = await lockUpload(tx, input.id)
   if (row?.claim !== input.claim || row.state !== 'open') throw refuse('UPLOAD_UNKNOWN', { id: input.id })
+  return commit(tx, input)
+}
+
+/**
+ * The same for a session that nobody holds: every byte was recorded by the writer `claim`, and the request that ends it
+ * brings none. `changed`: it is not as that writer has left it; claim it and look.
+ */
+export async function commitResting(tx: Tx, input: CommitUpload): Promise<{ kept: boolean } | 'changed'> {
+  await holdForWrite(tx, input.repository)
+  const row = await lockUpload(tx, input.id)
+  const rests = row?.claim === input.claim && row.claimedUntilMs === 0 && row.state === 'open'
+  return rests && row.offsetBytes === input.sizeBytes ? commit(tx, input) : 'changed'
+}
+
+async function commit(tx: Tx, input: CommitUpload): Promise<{ kept: boolean }> {
   const { kept } = await addBlob(tx, {
     repositoryId: input.repository.id,
     digest: input.digest,

@@ -2,9 +2,16 @@ import { createHash, type Hash } from 'node:crypto'
 import type { Db } from '../db/db.ts'
 import type { Clock } from '../platform/clock.ts'
 import { refuse } from '../platform/errors.ts'
-import { type BlobStore, type ObjectKey, type ObjectWriter, StorageError } from '../storage/storage.ts'
+import { faultpoint } from '../platform/fault.ts'
+import {
+  type BlobStore,
+  type ObjectKey,
+  type ObjectWriter,
+  StorageError,
+  type WriterState,
+} from '../storage/storage.ts'
 import { hashObject } from './hash-states.ts'
-import { keepClaim, type UploadRow } from './uploads.ts'
+import { advanceUpload, keepClaim, type UploadRow } from './uploads.ts'
 
 interface WritingOptions {
   readonly db: Db
@@ -52,6 +59,28 @@ export class Writing {
     } else {
       this.hash = await hashObject(store, key, this.algorithm, offsetBytes)
     }
+  }
+
+  /** Flushes what was written, records it and lets go of the session. @throws StorageError; DomainError UPLOAD_UNKNOWN */
+  async makeDurable(): Promise<void> {
+    const writerState = await this.writer.flush()
+    faultpoint('upload.flushed')
+    const offsetBytes = this.writer.sizeBytes
+    await this.#advance(offsetBytes, writerState)
+    faultpoint('upload.advanced')
+    this.row = { ...this.row, offsetBytes }
+    this.released = true
+  }
+
+  /** Lets go of the session as it was before. @throws DomainError UPLOAD_UNKNOWN */
+  async giveBack(): Promise<void> {
+    await this.#advance(this.row.offsetBytes, this.row.writerState)
+  }
+
+  async #advance(offsetBytes: number, writerState: WriterState | null): Promise<void> {
+    const { db, clock } = this.#options
+    const progress = { id: this.row.id, claim: this.claim, offsetBytes, writerState, nowMs: clock.nowMs() }
+    await db.transaction(advanceUpload, progress, { durability: 'relaxed' })
   }
 
   async close(): Promise<void> {

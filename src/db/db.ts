@@ -9,8 +9,12 @@ export interface Tx {
   first<R extends object>(query: Sql): Promise<R | undefined>
   /** Returns how many rows were changed. */
   run(query: Sql): Promise<number>
-  /** Waits for everybody else who locks the same key; released at the end of the transaction. Nothing on SQLite. */
-  lock(key: string): Promise<void>
+  /**
+   * Waits for everybody else who locks the same key, or the same keys one after the other; released at the end of the
+   * transaction. Nothing on SQLite. PostgreSQL has room for about 6,400 in all transactions together: never one for each
+   * of what a client can make as many of as it likes.
+   */
+  lock(key: string | readonly string[]): Promise<void>
   /**
    * Tells this process, after the commit and before the caller gets the result. Signals only save time: whoever needs to
    * know also finds out by looking.

@@ -72,9 +72,11 @@ export class Connections {
 const OLDEST = 150_000
 
 /** Refuses a server that this release was never tried on. @throws Error with a sentence for the operator. */
-export async function refuseOldServer(client: Pick<pg.Client, 'query'>): Promise<void> {
+export async function refuseOldServer(client: {
+  query(text: string): Promise<{ rows: { number: string; version: string }[] }>
+}): Promise<void> {
   const text = `select current_setting('server_version_num') as number, current_setting('server_version') as version`
-  const { rows } = await client.query<{ number: string; version: string }>(text)
+  const { rows } = await client.query(text)
   const { number = '0', version = 'of an unknown version' } = rows[0] ?? {}
   if (Number(number) >= OLDEST) return
   throw new Error(

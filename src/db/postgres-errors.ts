@@ -2,8 +2,17 @@ import { refuse } from '../platform/errors.ts'
 
 /** Serialization failure, deadlock, unique violation (a row that somebody else has just made). */
 const CONFLICTS: ReadonlySet<string> = new Set(['40001', '40P01', '23505'])
-/** Lock timeout, shutdown, start, too many connections, statement timeout, cut in an idle transaction. */
-const UNAVAILABLE: ReadonlySet<string> = new Set(['55P03', '57P01', '57P02', '57P03', '53300', '57014', '25P03'])
+/** Lock timeout, shutdown, start, no room for locks, too many connections, statement timeout, cut in an idle transaction. */
+const UNAVAILABLE: ReadonlySet<string> = new Set([
+  '55P03',
+  '57P01',
+  '57P02',
+  '57P03',
+  '53200',
+  '53300',
+  '57014',
+  '25P03',
+])
 const DISK_FULL = '53100'
 /** What the operating system says of a server that cannot be reached. */
 const BROKEN: ReadonlySet<string> = new Set([

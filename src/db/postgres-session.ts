@@ -42,9 +42,9 @@ export class Session implements Tx {
     return (await this.#query(query)).rowCount ?? 0
   }
 
-  async lock(key: string): Promise<void> {
-    const text = 'select pg_advisory_xact_lock(hashtextextended($1, 0))'
-    await this.#send({ text, values: [key] })
+  async lock(key: string | readonly string[]): Promise<void> {
+    const text = 'select pg_advisory_xact_lock(hashtextextended(key, 0)) from unnest($1::text[]) as key'
+    await this.#send({ text, values: [typeof key === 'string' ? [key] : key] })
   }
 
   signal(topic: SignalTopic, key: string): void {

@@ -1,6 +1,6 @@
-import { statSync } from 'node:fs'
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { faultpoint } from '../platform/fault.ts'
+import { Checkpoints, everySecond } from './checkpoints.ts'
 import type { Body, SignalTopic, TransactionModules, Tx } from './db.ts'
 import type { Dialect } from './dialect.ts'
 import type { Sql } from './sql.ts'
@@ -24,7 +24,8 @@ class DatabaseThread {
   readonly #background: Call[] = []
   #running = false
   #closing = false
-  #checkpoints: NodeJS.Timeout | undefined
+  #checkpoints: Checkpoints | undefined
+  #ticking: NodeJS.Timeout | undefined
   #synchronous: 'full' | 'normal' = 'full'
   /** The body that is running now, and how to refuse it when it waits for something that is no query. */
   #refuseCurrent: ((error: Error) => void) | undefined
@@ -33,7 +34,10 @@ class DatabaseThread {
     this.#port = port
     this.#session = new SqliteSession(data.path, { readOnly: data.role === 'reader', cacheKiB: data.cacheKiB })
     this.#bodies = bodiesOf(modules)
-    if (data.checkpoints) this.#checkpoints = startCheckpoints(data.path)
+    if (data.checkpoints) {
+      this.#checkpoints = new Checkpoints(data.path)
+      this.#ticking = everySecond(this.#checkpoints)
+    }
     port.on('message', (message: Call[] | 'close') => {
       if (message === 'close') return this.#closeWhenIdle()
       this.#enqueue(message)
@@ -60,6 +64,8 @@ class DatabaseThread {
       if (role === 'writer') await this.#writeBatch()
       else await this.#readOne()
       clearImmediate(stall)
+      // Timers do not fire as long as the next call waits already.
+      this.#checkpoints?.runIfDue()
       this.#drainPort()
     }
     this.#running = false
@@ -171,7 +177,8 @@ class DatabaseThread {
   }
 
   #close(): void {
-    clearInterval(this.#checkpoints)
+    clearInterval(this.#ticking)
+    this.#checkpoints?.close()
     this.#session.close()
     this.#port.close()
   }
@@ -217,37 +224,6 @@ class OneTransaction implements Tx {
   #live(): SqliteSession {
     if (!this.#open) throw new Error('This transaction is over')
     return this.#session
-  }
-}
-
-const CHECKPOINT_EVERY_MS = 1_000
-/** Below this a checkpoint costs more flushes than it saves. */
-const CHECKPOINT_FROM_BYTES = 4 * 1024 * 1024
-
-/**
- * Moves committed pages from the log into the database file, on a connection of its own: it waits for nobody and makes
- * nobody wait.
- */
-function startCheckpoints(path: string): NodeJS.Timeout {
-  const session = new SqliteSession(path, { readOnly: false, cacheKiB: 256 })
-  const timer = setInterval(() => {
-    const logBytes = statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0
-    if (logBytes >= CHECKPOINT_FROM_BYTES) checkpoint(session)
-  }, CHECKPOINT_EVERY_MS)
-  return timer.unref()
-}
-
-/** Nothing is lost when it fails, for want of space or for an error: the log keeps every page until one succeeds. */
-function checkpoint(session: SqliteSession): void {
-  try {
-    faultpoint('db.before-checkpoint')
-    session.database.exec('pragma wal_checkpoint(passive)')
-    faultpoint('db.checkpointed')
-  } catch (error) {
-    const reason = JSON.stringify(translate(error).message)
-    process.stderr.write(
-      `{"level":"warn","msg":"The log of the database could not be moved into its file and grows until that works","error":${reason}}\n`,
-    )
   }
 }
 

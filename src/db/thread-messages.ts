@@ -29,20 +29,34 @@ export interface PlainError {
   readonly stack: string
   readonly code?: DomainErrorCode
   readonly detail?: ErrorDetail
+  readonly cause?: PlainError
 }
 
-export function toPlainError(error: unknown): PlainError {
-  if (error instanceof DomainError) {
-    return { message: error.message, stack: error.stack ?? '', code: error.code, detail: structuredClone(error.detail) }
+/** Errors may cause each other in a circle; nobody reads further than this. */
+const MAX_CAUSES = 8
+
+/** Takes along the error's causes, up to eight of them. */
+export function toPlainError(error: unknown, causesLeft = MAX_CAUSES): PlainError {
+  if (!(error instanceof Error)) return { message: String(error), stack: '' }
+  const { message, stack = '', cause } = error
+  return {
+    message,
+    stack,
+    ...(error instanceof DomainError && { code: error.code, detail: structuredClone(error.detail) }),
+    ...(cause !== undefined && causesLeft > 0 && { cause: toPlainError(cause, causesLeft - 1) }),
   }
-  if (error instanceof Error) return { message: error.message, stack: error.stack ?? '' }
-  return { message: String(error), stack: '' }
 }
 
 /** Rebuilds the error; `callerStack` tells which request asked, which the thread cannot know. */
 export function fromPlainError(plain: PlainError, callerStack: string): Error {
-  const error =
-    plain.code === undefined ? new Error(plain.message) : new DomainError(plain.code, plain.message, plain.detail)
+  const error = rebuilt(plain)
   error.stack = `${plain.stack}\n${callerStack}`
+  return error
+}
+
+function rebuilt({ message, stack, code, detail, cause }: PlainError): Error {
+  const options = cause === undefined ? {} : { cause: rebuilt(cause) }
+  const error = code === undefined ? new Error(message, options) : new DomainError(code, message, detail, options.cause)
+  error.stack = stack
   return error
 }

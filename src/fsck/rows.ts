@@ -106,7 +106,7 @@ function linkFindings(row: LinkFacts): Finding[] {
   }
   if (row.readable === 0) {
     const explanation =
-      'No healthy copy of the blob is known, so pulls of it fail. Push the image again: the next upload becomes its copy.'
+      'No healthy copy of the blob is known, so pulls of it fail. If its bytes are back in the store, pull it once; else push the image again, which brings it a new copy.'
     return [{ check, severity: 'loss', subject, explanation }]
   }
   if (row.held === 1 || row.leasedUntilMs !== null) return []

@@ -22,7 +22,7 @@ async function checkCopy(stores: Stores, copy: CopyFacts, hashBlobs: boolean): P
     // Unlinked, nobody can read it now; but the next push of the digest would rely on it.
     severity: copy.linked === 1 ? 'loss' : 'damage',
     subject: copy.digest,
-    explanation: `${problem} Restore the object from a backup; or pull the blob once, so that the copy is marked, and push the image again.`,
+    explanation: `${problem} Restore the object from a backup, also after it was marked as missing; or pull the blob once, so that the copy is marked, and push the image again.`,
   })
   return withObject(stores, copy, async (store, key) => {
     const sizeBytes = await store.sizeOf(key)

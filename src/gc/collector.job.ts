@@ -1,7 +1,7 @@
 import { expireUploads, forgetEndedUploads, forgetResidue, listResidue } from '../blobs/uploads.ts'
 import { type JobContext, job, type RecurringJob } from '../jobs/job.ts'
 import { faultpoint } from '../platform/fault.ts'
-import { type BlobStore, parseObjectKey } from '../storage/storage.ts'
+import type { BlobStore } from '../storage/storage.ts'
 import {
   claimDoomedBlobs,
   closeExpiredTags,
@@ -13,7 +13,10 @@ import {
   listDueLinks,
   listDueManifests,
   listPastTags,
+  postponeBlobs,
+  postponeResidue,
 } from './gc.ts'
+import { type DoomedObject, ObjectRemoval } from './removal.ts'
 
 /**
  * Decisions that take a power cut badly are none of these: whatever one of them had decided is decided again. Passing
@@ -22,7 +25,10 @@ import {
 const REPEATABLE = { durability: 'relaxed' } as const
 
 export interface CollectorOptions {
+  /** By location. What lies in one that is missing here waits until it is configured again. */
   readonly stores: ReadonlyMap<string, BlobStore>
+  /** False: only tags and uploads whose time is over are ended, with the bytes that no blob ever was. */
+  readonly enabled: boolean
   readonly intervalMs: number
   /** How long a link or manifest that has lost its last holder is left alone. */
   readonly graceMs: number
@@ -41,11 +47,15 @@ export interface CollectorCounts {
   blobs: number
   bytes: number
   uploads: number
+  /** Tries to delete an object that failed. */
+  failures: number
 }
 
 export function newCounts(): CollectorCounts {
-  return { tags: 0, manifests: 0, links: 0, blobs: 0, bytes: 0, uploads: 0 }
+  return { tags: 0, manifests: 0, links: 0, blobs: 0, bytes: 0, uploads: 0, failures: 0 }
 }
+
+type Step = (options: CollectorOptions, context: JobContext, removal: ObjectRemoval) => Promise<boolean>
 
 /** Rows of one transaction: few enough that no client waits for the collector. */
 const BATCH = 20
@@ -57,17 +67,20 @@ const STEP_LIMIT = 1_000
  * transactions, and leaves the rest to the next round; deleted bytes follow the decision and never precede it.
  */
 export function collect(options: CollectorOptions): RecurringJob {
+  const removal = new ObjectRemoval(options.stores)
+  const collection = [expireTags, forgetPastTags, reviewManifests, reviewLinks, deleteBlobs, sweepUploads]
+  const steps: readonly Step[] = options.enabled ? collection : [expireTags, sweepUploads]
   return job({
     name: 'gc.collect',
     everyMs: options.intervalMs,
     timeoutMs: 10 * 60_000,
     async run(context) {
-      const steps = [expireTags, forgetPastTags, reviewManifests, reviewLinks, deleteBlobs, sweepUploads]
       let more = false
       for (const step of steps) {
         if (context.signal.aborted) return 'done'
-        more = (await step(options, context)) || more
+        more = (await step(options, context, removal)) || more
       }
+      removal.report(context.log)
       return more ? 'again' : 'done'
     },
   })
@@ -126,41 +139,51 @@ async function reviewLinks(
 
 async function deleteBlobs(
   options: CollectorOptions,
-  { transaction, clock, signal, log }: JobContext,
+  { transaction, clock, signal }: JobContext,
+  removal: ObjectRemoval,
 ): Promise<boolean> {
+  const { quarantineMs, counts } = options
   for (let done = 0; done < STEP_LIMIT; done += BATCH) {
     if (signal.aborted) return false
-    const condemnedBeforeMs = clock.nowMs() - options.quarantineMs
-    const doomed = await transaction(claimDoomedBlobs, { condemnedBeforeMs, limit: BATCH })
+    const nowMs = clock.nowMs()
+    const doomed = await transaction(claimDoomedBlobs, { condemnedBeforeMs: nowMs - quarantineMs, limit: BATCH })
     if (doomed.length === 0) return false
     faultpoint('gc.blobs-claimed')
     const gone: DoomedBlob[] = []
+    const setbacks = new Setbacks<number>()
     for (const blob of doomed) {
-      if (await deleteCopies(options, blob, log)) gone.push(blob)
+      if (await setbacks.gone(blob.id, removal, blob.copies)) gone.push(blob)
     }
     faultpoint('gc.objects-deleted')
     await transaction(forgetBlobs, { ids: gone.map((blob) => blob.id) }, REPEATABLE)
-    options.counts.blobs += gone.length
-    options.counts.bytes += gone.reduce((sum, blob) => sum + blob.sizeBytes, 0)
-    if (gone.length < doomed.length || doomed.length < BATCH) return false
+    counts.blobs += gone.length
+    counts.bytes += gone.reduce((sum, blob) => sum + blob.sizeBytes, 0)
+    if (setbacks.ids.length > 0) {
+      counts.failures += setbacks.ids.length
+      const condemnedMs = nowMs + setbacks.retryMs - quarantineMs
+      await transaction(postponeBlobs, { ids: setbacks.ids, condemnedMs }, REPEATABLE)
+    }
+    // Nothing of a whole batch could be deleted: the store has other worries, the next round is early enough.
+    if (gone.length === 0 || doomed.length < BATCH) return false
   }
   return true
 }
 
-/** A key is never used again, so deleting late or twice is harmless. False: try again in the next round. */
-async function deleteCopies(options: CollectorOptions, blob: DoomedBlob, log: JobContext['log']): Promise<boolean> {
-  try {
-    for (const copy of blob.copies) {
-      const store = options.stores.get(copy.location)
-      const key = parseObjectKey(copy.key)
-      if (store === undefined || key === undefined)
-        throw new Error(`There is no store ${copy.location} for the object ${copy.key}`)
-      await store.delete(key)
+/** Rows of one batch whose objects are still there, and when to come back to them. */
+class Setbacks<Id extends number | string> {
+  readonly ids: Id[] = []
+  retryMs = 0
+
+  /** Whether all objects of the row are gone. */
+  async gone(id: Id, removal: ObjectRemoval, objects: readonly DoomedObject[]): Promise<boolean> {
+    for (const object of objects) {
+      const retryMs = await removal.remove(object)
+      if (retryMs === undefined) continue
+      this.ids.push(id)
+      this.retryMs = Math.max(this.retryMs, retryMs)
+      return false
     }
     return true
-  } catch (error) {
-    log.warn({ error, 'blob.digest': blob.digest }, 'The bytes of a collected blob could not be deleted yet')
-    return false
   }
 }
 
@@ -169,32 +192,30 @@ const RESIDUE_AFTER_MS = 60_000
 
 async function sweepUploads(
   options: CollectorOptions,
-  { transaction, read, clock, signal, log }: JobContext,
+  { transaction, read, clock, signal }: JobContext,
+  removal: ObjectRemoval,
 ): Promise<boolean> {
   const nowMs = clock.nowMs()
   const ended = await transaction(expireUploads, { idleSinceMs: nowMs - options.uploadTtlMs, nowMs, limit: BATCH })
   options.counts.uploads += ended
-  const residue = await read(listResidue, {
-    beforeMs: nowMs - Math.min(RESIDUE_AFTER_MS, options.graceMs),
-    limit: STEP_LIMIT,
-  })
-  const swept: string[] = []
-  for (const object of residue) {
+  const residueMs = Math.min(RESIDUE_AFTER_MS, options.graceMs)
+  const residue = await read(listResidue, { beforeMs: nowMs - residueMs, limit: STEP_LIMIT })
+  for (const batch of batchesOf(residue)) {
     if (signal.aborted) return false
-    try {
-      await options.stores.get(object.location)?.delete(object.key, object.writerState ?? undefined)
-      swept.push(object.id)
-    } catch (error) {
-      log.warn({ error, 'storage.key': object.key }, 'What an ended upload left could not be deleted yet')
+    const swept: string[] = []
+    const setbacks = new Setbacks<string>()
+    for (const object of batch) if (await setbacks.gone(object.id, removal, [object])) swept.push(object.id)
+    faultpoint('gc.residue-deleted')
+    await transaction(forgetResidue, { ids: swept }, REPEATABLE)
+    if (setbacks.ids.length > 0) {
+      options.counts.failures += setbacks.ids.length
+      const updatedMs = nowMs + setbacks.retryMs - residueMs
+      await transaction(postponeResidue, { ids: setbacks.ids, updatedMs }, REPEATABLE)
     }
   }
-  faultpoint('gc.residue-deleted')
-  for (const batch of batchesOf(swept)) await transaction(forgetResidue, { ids: batch }, REPEATABLE)
-  const forgotten = await transaction(forgetEndedUploads, {
-    beforeMs: nowMs - 2 * options.uploadTtlMs,
-    limit: STEP_LIMIT,
-  })
-  return ended === BATCH || swept.length === STEP_LIMIT || forgotten === STEP_LIMIT
+  const beforeMs = nowMs - 2 * options.uploadTtlMs
+  const forgotten = await transaction(forgetEndedUploads, { beforeMs, limit: STEP_LIMIT })
+  return ended === BATCH || residue.length === STEP_LIMIT || forgotten === STEP_LIMIT
 }
 
 function batchesOf<T>(items: readonly T[]): T[][] {

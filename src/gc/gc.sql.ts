@@ -174,6 +174,18 @@ export async function updateDeleting(tx: Tx, blobIds: readonly number[]): Promis
   await tx.run(sql`update blob set state = 'deleting' where id ${tx.dialect.anyOf(blobIds)}`)
 }
 
+/** Blobs that are being deleted count as condemned then: the collector comes back to them a quarantine later. */
+export async function updateCondemned(tx: Tx, blobIds: readonly number[], condemnedMs: number): Promise<void> {
+  await tx.run(sql`
+    update blob set condemned_ms = ${condemnedMs} where id ${tx.dialect.anyOf(blobIds)} and state = 'deleting'`)
+}
+
+/** Ended uploads whose object is still there count as ended then. */
+export async function updateResidue(tx: Tx, uploadIds: readonly string[], updatedMs: number): Promise<void> {
+  await tx.run(sql`
+    update upload set updated_ms = ${updatedMs} where id ${tx.dialect.anyOf(uploadIds)} and residue = 1 and state <> 'open'`)
+}
+
 export function selectCopies(
   tx: Tx,
   blobIds: readonly number[],

@@ -25,7 +25,9 @@ import {
   selectHeldManifests,
   selectLinkedBlobs,
   selectPastTags,
+  updateCondemned,
   updateDeleting,
+  updateResidue,
 } from './gc.sql.ts'
 
 export type { Link }
@@ -196,6 +198,16 @@ export async function claimDoomedBlobs(
 /** The objects are gone: the rows go too. */
 export async function forgetBlobs(tx: Tx, input: { ids: readonly number[] }): Promise<number> {
   return input.ids.length === 0 ? 0 : removeBlobs(tx, input.ids)
+}
+
+/** Puts off blobs whose objects could not be deleted: they are due when a quarantine has passed since `condemnedMs`. */
+export async function postponeBlobs(tx: Tx, input: { ids: readonly number[]; condemnedMs: number }): Promise<void> {
+  await updateCondemned(tx, input.ids, input.condemnedMs)
+}
+
+/** The same for objects of ended uploads, which then count as ended at `updatedMs`. */
+export async function postponeResidue(tx: Tx, input: { ids: readonly string[]; updatedMs: number }): Promise<void> {
+  await updateResidue(tx, input.ids, input.updatedMs)
 }
 
 function groupBy<T, K, V>(items: readonly T[], keyOf: (item: T) => K, pick: (item: T) => V): Map<K, V[]> {

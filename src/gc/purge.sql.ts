@@ -145,7 +145,7 @@ export function selectAnyRepository(tx: Tx, namespaceId: number): Promise<{ id: 
 
 export function countRepositories(tx: Tx, namespaceId: number, limit: number): Promise<{ count: number } | undefined> {
   return tx.first(sql`
-    select count(*) as count from (select 1 from repository where namespace_id = ${namespaceId} limit ${limit}) some`)
+    select count(*) as count from (select 1 from repository where namespace_id = ${namespaceId} limit ${limit}) as found`)
 }
 
 /** Removes up to about `limit` rows of teams and applications of a namespace; returns how many. */

@@ -31,6 +31,7 @@ export function allJobs({
 }: WorkerOptions): readonly (RecurringJob | QueueJob)[] {
   const collector = collect({
     stores,
+    enabled: config.gc.enabled,
     intervalMs: config.gc.intervalMs,
     graceMs: config.gc.graceMs,
     quarantineMs: config.gc.quarantineMs,
@@ -39,7 +40,7 @@ export function allJobs({
     counts,
   })
   return [
-    ...(config.gc.enabled ? [collector] : []),
+    collector,
     purgeDeleted({ nameHoldMs: config.accounts.nameHoldMs }),
     deleteExpiredObjects([...stores.values()]),
     rotateSigningKeys(tokens),

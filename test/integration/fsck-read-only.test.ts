@@ -3,10 +3,9 @@ import { execFile } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
 import { describe, type TestContext, test } from 'node:test'
-import pg from 'pg'
 import { type DatabasePlace, forEachDatabase, openDatabase } from '../support/databases.ts'
+import { executeRaw } from '../support/raw-sql.ts'
 import { root } from '../support/stages.ts'
 
 /** `longshore fsck` on this database, with everything else in a folder of its own. */
@@ -29,26 +28,7 @@ async function fsck(t: TestContext, place: DatabasePlace) {
   return { run, store: join(dir, 'storage') }
 }
 
-/** Runs a statement on a database that nobody serves. */
-async function execute(place: DatabasePlace, statement: string): Promise<object[]> {
-  if (place.name === 'sqlite') {
-    const database = new DatabaseSync(place.address)
-    try {
-      return database.prepare(statement).all()
-    } finally {
-      database.close()
-    }
-  }
-  const client = new pg.Client({ connectionString: place.address })
-  await client.connect()
-  try {
-    return (await client.query(statement)).rows
-  } finally {
-    await client.end()
-  }
-}
-
-const stepsIn = (place: DatabasePlace) => execute(place, 'select id, name from schema_migration order by id')
+const stepsIn = (place: DatabasePlace) => executeRaw(place, 'select id, name from schema_migration order by id')
 const olderRelease = 'delete from schema_migration where id = (select max(id) from schema_migration)'
 const newerRelease = "insert into schema_migration (id, name) values (9999, 'from the future')"
 
@@ -61,7 +41,7 @@ describe('longshore fsck', () => {
       test(`refuses a database of ${release} release, and leaves it as it is`, async (t) => {
         const place = await database.place(t)
         await (await openDatabase(place)).close()
-        await execute(place, statement)
+        await executeRaw(place, statement)
         const before = await stepsIn(place)
         const { run, store } = await fsck(t, place)
         const ended = await run()

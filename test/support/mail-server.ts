@@ -1,11 +1,22 @@
 import { SMTPServer } from 'smtp-server'
+import type { Answer } from './client.ts'
+import type { RestClient } from './rest-client.ts'
 
 export interface ReceivedMail {
   readonly from: string
   readonly to: readonly string[]
   readonly headers: string
-  /** Decoded text of the plain part. */
+  /** Decoded text of both parts, the plain one and the one in HTML. */
   readonly text: string
+}
+
+export interface MailServerOptions {
+  /** Addresses that it knows nobody at. */
+  readonly unknown?: RegExp
+  /** Takes no mails at the moment. */
+  readonly busy?: () => boolean
+  /** Takes mails from nobody else. */
+  readonly login?: { readonly user: string; readonly password: string }
 }
 
 interface Lifetime {
@@ -22,10 +33,20 @@ export class MailServer {
     this.port = port
   }
 
-  static async start(t: Lifetime): Promise<MailServer> {
+  static async start(t: Lifetime, { unknown, busy, login }: MailServerOptions = {}): Promise<MailServer> {
     let mailbox: MailServer | undefined
     const server = new SMTPServer({
-      authOptional: true,
+      authOptional: login === undefined,
+      allowInsecureAuth: true,
+      onAuth({ username, password }, _session, done) {
+        const fits = username === login?.user && password === login?.password
+        done(fits ? null : new Error('Wrong name or password'), { user: username })
+      },
+      onRcptTo({ address }, _session, done) {
+        if (busy?.()) done(Object.assign(new Error('Come back later'), { responseCode: 451 }))
+        else if (unknown?.test(address)) done(Object.assign(new Error('Nobody here'), { responseCode: 550 }))
+        else done()
+      },
       disabledCommands: ['STARTTLS'],
       onData(stream, session, done) {
         const chunks: Buffer[] = []
@@ -84,4 +105,21 @@ export function linkIn(mail: ReceivedMail): string {
   if (url === undefined) throw new Error(`There is no link in ${mail.text}`)
   const { pathname, search } = new URL(url)
   return `${pathname}${search}`
+}
+
+const BROWSER = { 'user-agent': 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0' }
+
+/** Opens a page with a form and sends it with these fields, as a browser would. */
+export async function submitForm(
+  client: RestClient,
+  path: string,
+  fields: Readonly<Record<string, string>> = {},
+): Promise<Answer> {
+  const page = (await client.get(path, { headers: BROWSER })).text()
+  const action = /<form method="post" action="([^"]+)"/.exec(page)?.[1]
+  if (action === undefined) throw new Error(`There is no form on ${path}: ${page}`)
+  const hidden = [...page.matchAll(/<input type="hidden" name="([^"]+)" value="([^"]*)"/g)]
+  const kept = Object.fromEntries(hidden.map(([, name = '', value = '']) => [name, value]))
+  const body = new URLSearchParams({ ...kept, ...fields }).toString()
+  return client.send('POST', action, { body, headers: { 'content-type': 'application/x-www-form-urlencoded' } })
 }

@@ -18,15 +18,17 @@ export interface PostgresServer {
   stop(): Promise<void>
 }
 
+type Settings = Readonly<Record<string, string | number>>
+
 /**
  * Starts a server on a free port of 127.0.0.1. `durable: false` turns fsync off: a killed client loses nothing by
- * that, only a power cut would.
+ * that, only a power cut would. `settings` are those of its configuration file.
  * @throws Error with the end of the server's log when it does not come up within 30 seconds.
  */
-export async function startPostgres({ durable = true } = {}): Promise<PostgresServer> {
+export async function startPostgres({ durable = true, settings = {} as Settings } = {}): Promise<PostgresServer> {
   const programs = await findPrograms()
   for (let attempt = 1; ; attempt++) {
-    const started = await tryToStart(programs, durable)
+    const started = await tryToStart(programs, { fsync: durable ? 'on' : 'off', ...settings })
     if ('stop' in started) return started
     // Another process may have taken the port between our looking and the server's binding.
     if (attempt < 3 && started.log.includes('Address already in use')) continue
@@ -34,7 +36,7 @@ export async function startPostgres({ durable = true } = {}): Promise<PostgresSe
   }
 }
 
-async function tryToStart(programs: string, durable: boolean): Promise<PostgresServer | { log: string }> {
+async function tryToStart(programs: string, settings: Settings): Promise<PostgresServer | { log: string }> {
   const dir = await mkdtemp(join(tmpdir(), 'longshore-postgres-'))
   const owner = findOwner()
   if (owner) chownSync(dir, owner.uid, owner.gid)
@@ -56,7 +58,7 @@ async function tryToStart(programs: string, durable: boolean): Promise<PostgresS
     throw error
   }
   const port = await findFreePort()
-  const child = spawnServer(join(programs, 'postgres'), dir, port, durable, owner)
+  const child = spawnServer(join(programs, 'postgres'), dir, { port, ...settings }, owner)
   const url = `postgresql://postgres@127.0.0.1:${port}/postgres`
   if (await isReady(child, url)) return { url, stop: once(() => stopServer(child)) }
   const log = await readFile(join(dir, 'log'), 'utf8').catch(() => '')
@@ -153,14 +155,13 @@ exec "$@" 3<&- 2>"$dir/log"
 
 type Owner = ReturnType<typeof findOwner>
 
-function spawnServer(program: string, dir: string, port: number, durable: boolean, owner: Owner): ChildProcess {
+function spawnServer(program: string, dir: string, given: Settings, owner: Owner): ChildProcess {
   const settings = {
     listen_addresses: '127.0.0.1',
     unix_socket_directories: dir,
-    port,
     max_connections: 200,
     shared_buffers: '128MB',
-    fsync: durable ? 'on' : 'off',
+    ...given,
   }
   const args = Object.entries(settings).flatMap(([key, value]) => ['-c', `${key}=${value}`])
   return spawn('/bin/sh', ['-c', keeper, 'keeper', dir, program, '-D', join(dir, 'data'), ...args], {

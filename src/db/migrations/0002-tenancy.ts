@@ -17,6 +17,8 @@ export const tenancy: Migration = {
       column('namespace', `purged_ms ${t.int}`),
       column('namespace', `released ${t.bool} not null default 0`),
       "create index namespace_organizations on namespace (name) where kind = 'organization'",
+      // Whose mailbox it is, for the recovery of accounts.
+      "create index namespace_email on namespace (lower(email)) where kind = 'organization'",
       "create index namespace_deleted on namespace (deleted_ms) where state = 'deleted'",
 
       column('account', `verified ${t.bool} not null default 1`),
@@ -32,6 +34,8 @@ export const tenancy: Migration = {
       column('account', `secret_hash ${t.text}`),
       column('account', `secret_sealed ${t.bytes}`),
       "create index account_users on account (name) where kind = 'user'",
+      // Whoever goes with a namespace that is renamed, converted or deleted.
+      'create index account_namespace on account (namespace_id)',
       "create index account_robots on account (namespace_id, name) where kind = 'robot'",
 
       column('team', `description ${t.text} not null default ''`),
@@ -78,6 +82,7 @@ export const tenancy: Migration = {
       ]),
       'create unique index team_invite_account on team_invite (team_id, account_id) where account_id is not null',
       'create unique index team_invite_email on team_invite (team_id, email_key) where email_key is not null',
+      'create index team_invite_team on team_invite (team_id, id)',
       'create index team_invite_of_account on team_invite (account_id) where account_id is not null',
       'create index team_invite_of_email on team_invite (email_key) where email_key is not null',
       'create index team_invite_inviter on team_invite (inviter_id)',

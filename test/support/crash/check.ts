@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { MARKER } from '../../../src/storage/marker.ts'
 import { digestOf } from '../images.ts'
 import type { Installation } from './installation.ts'
 import { blobsOf, type Ledger } from './ledger.ts'
@@ -70,7 +71,7 @@ export function checkStore(ledger: Ledger, blobRoot: string): void {
 
 function storedDigests(blobRoot: string): string[] {
   return readdirSync(blobRoot, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
+    .filter((entry) => entry.isFile() && entry.name !== MARKER)
     .map(
       (entry) =>
         `sha256:${createHash('sha256')
