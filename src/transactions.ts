@@ -10,6 +10,7 @@ import * as explanation from './auth/explanation.ts'
 import * as keys from './auth/keys.ts'
 import * as blobs from './blobs/blobs.ts'
 import * as registrySize from './blobs/registry-size.ts'
+import * as knownStores from './blobs/stores.ts'
 import * as uploads from './blobs/uploads.ts'
 import * as fsckEvents from './fsck/events.ts'
 import * as fsckManifests from './fsck/manifests.ts'
@@ -19,6 +20,7 @@ import * as purge from './gc/purge.ts'
 import * as backoff from './identity/backoff.ts'
 import * as emailCodes from './identity/email-codes.ts'
 import * as ownPassword from './identity/own-password.ts'
+import * as registration from './identity/registration.ts'
 import * as sessions from './identity/sessions.ts'
 import * as setup from './identity/setup.ts'
 import * as signIns from './identity/sign-in.ts'
@@ -29,14 +31,17 @@ import * as messages from './messages/messages.ts'
 import * as notices from './notices/notices.ts'
 import * as applications from './oauth/applications.ts'
 import * as assignments from './oauth/assignments.ts'
+import * as oauthCodes from './oauth/codes.ts'
 import * as oauthTokens from './oauth/tokens.ts'
 import * as objects from './objects/objects.ts'
+import * as authorizing from './organizations/authorizing.ts'
 import * as conversion from './organizations/conversion.ts'
 import * as defaultPermissions from './organizations/default-permissions.ts'
 import * as namespaceDeletion from './organizations/deletion.ts'
 import * as invites from './organizations/invites.ts'
 import * as members from './organizations/members.ts'
 import * as organizations from './organizations/organizations.ts'
+import * as ownAccount from './organizations/own-account.ts'
 import * as ownership from './organizations/ownership.ts'
 import * as teams from './organizations/teams.ts'
 import * as outbox from './outbox/outbox.ts'
@@ -63,6 +68,7 @@ export const modules = {
   appTokens,
   assignments,
   audit,
+  authorizing,
   backoff,
   blobs,
   conversion,
@@ -78,6 +84,7 @@ export const modules = {
   invites,
   jobs,
   keys,
+  knownStores,
   listing,
   mail,
   manifests,
@@ -85,16 +92,19 @@ export const modules = {
   messages,
   namespaceDeletion,
   notices,
+  oauthCodes,
   oauthTokens,
   objects,
   organizations,
   outbox,
+  ownAccount,
   ownership,
   ownPassword,
   profile,
   purge,
   push,
   referrers,
+  registration,
   registrySize,
   removal,
   repositories,

@@ -65,7 +65,7 @@ export interface AcceptManifest {
  */
 export async function acceptManifest(tx: Tx, input: AcceptManifest): Promise<{ id: number; isNew: boolean }> {
   const { repositoryId, digest, manifest } = input
-  if (input.sparse) await tx.lock(arrivalKey(repositoryId, digest))
+  if (input.sparse) await tx.lock(arrivalKeys(input))
   const made = await insertManifest(tx, {
     repositoryId,
     digest,
@@ -124,12 +124,8 @@ async function resolveChildren(tx: Tx, input: AcceptManifest): Promise<Map<strin
   const digests = [...new Set(wanted.map((edge) => edge.digest))]
   const found = new Map((await holdChildren(tx, input.repositoryId, digests)).map((row) => [row.digest, row]))
   const missing = digests.filter((digest) => !found.has(digest))
-  if (missing.length > 0) {
-    if (!input.sparse) throw refuse('MANIFEST_BLOB_UNKNOWN', { digests: missing.slice(0, MISSING_SHOWN) })
-    // A child that arrives right now looks for indexes that name it, and cannot see this one: one of the two must wait.
-    for (const digest of [...missing].sort()) await tx.lock(arrivalKey(input.repositoryId, digest))
-    for (const row of await holdChildren(tx, input.repositoryId, missing)) found.set(row.digest, row)
-  }
+  if (missing.length > 0 && !input.sparse)
+    throw refuse('MANIFEST_BLOB_UNKNOWN', { digests: missing.slice(0, MISSING_SHOWN) })
   for (const edge of wanted) checkSize(edge, found.get(edge.digest)?.sizeBytes)
   return new Map([...found].map(([digest, row]) => [digest, row.id]))
 }
@@ -147,9 +143,15 @@ async function resolveLinks(tx: Tx, input: AcceptManifest): Promise<Map<string, 
   return new Map([...found].map(([digest, row]) => [digest, row.blobId]))
 }
 
-/** The key under which a sparse index and the children that it misses wait for each other. */
-function arrivalKey(repositoryId: number, digest: string): string {
-  return `arrival:${repositoryId}:${digest}`
+/**
+ * The keys under which a sparse index and the children that it misses wait for each other: a child looks for indexes that
+ * name it, the index for its children, and neither can see the other before it commits. In order, so that nobody waits in a
+ * circle; by the last two digits of the digests, since an index may miss ten thousand children and the database has no room
+ * for as many locks.
+ */
+function arrivalKeys({ repositoryId, digest, manifest }: AcceptManifest): string[] {
+  const children = manifest.edges.flatMap((edge) => (edge.role === 'child' ? [edge.digest] : []))
+  return [...new Set([digest, ...children].map((one) => `arrival:${repositoryId}:${one.slice(-2)}`))].sort()
 }
 
 function checkSize(edge: { digest: string; sizeBytes: number }, storedBytes: number | undefined): void {

@@ -9,6 +9,7 @@ import {
 import { createServer as createTlsServer } from 'node:https'
 import { BlockList, isIPv6 } from 'node:net'
 import Fastify, { type FastifyInstance } from 'fastify'
+import { Connections } from './connections.ts'
 import type { Exchange } from './exchange.ts'
 import { newRequestId } from './ids.ts'
 import type { Log } from './log.ts'
@@ -36,7 +37,7 @@ export interface HttpServer {
   readonly server: Server
   exchange(request: IncomingMessage, response: ServerResponse): Exchange
   listen(host: string, port: number): Promise<{ host: string; port: number }>
-  /** Stops accepting, lets what is under way finish for `graceMs`, then cuts it. */
+  /** Stops accepting, lets what is under way finish for `graceMs`, down to the last byte of each answer; then cuts it. */
   close(graceMs: number): Promise<void>
 }
 
@@ -110,6 +111,7 @@ export function openHttpServer(options: HttpOptions): HttpServer {
   fastify.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
   if (server === undefined) throw new Error('Fastify did not make a server')
   const listening = server
+  const connections = new Connections(listening)
   if (options.tls) reloadCertificates(listening, options.tls, options.log)
 
   return {
@@ -124,7 +126,7 @@ export function openHttpServer(options: HttpOptions): HttpServer {
     },
     async close(graceMs) {
       closing = true
-      const cut = setTimeout(() => listening.closeAllConnections(), graceMs)
+      const cut = setTimeout(() => connections.cut(), graceMs)
       // Those that are busy now are let go when their answer is out, instead of being kept for what may come next.
       listening.keepAliveTimeout = 1
       listening.keepAliveTimeoutBuffer = 1

@@ -11,6 +11,8 @@ export interface Reply {
   readonly status: number
   readonly headers: Headers
   readonly body?: string | Uint8Array | Latin1 | SendBody
+  /** Lets go of what the body needs. Called once when the reply is done with, whether its body was sent or not. */
+  readonly release?: () => Promise<void>
 }
 
 /** Bytes as a text with one character per byte: Node joins that with the headers into one piece. */
@@ -38,8 +40,24 @@ const DRAINED_BYTES = 1024 * 1024
 /** How long a client may take to send what is drained. */
 const DRAIN_MS = 5_000
 
-/** Writes the reply with `common` headers around it. Resolves when it has been handed over or the client is gone. */
-export async function sendReply(exchange: Exchange, reply: Reply, common: Headers = {}): Promise<void> {
+/** How long a client may take no byte at all of an answer. */
+const WRITE_IDLE_MS = 60_000
+
+/**
+ * Writes the reply with `common` headers around it. Resolves when it has been handed over or the client is gone. A client
+ * that then takes nothing for `idleMs` (at most twice that) is cut off; a body that sends itself sees to that itself.
+ */
+export function sendReply(
+  exchange: Exchange,
+  reply: Reply,
+  common: Headers = {},
+  idleMs: number = WRITE_IDLE_MS,
+): Promise<void> {
+  const handedOver = handOver(exchange, reply, common, idleMs)
+  return reply.release === undefined ? handedOver : handedOver.finally(reply.release)
+}
+
+async function handOver(exchange: Exchange, reply: Reply, common: Headers, idleMs: number): Promise<void> {
   const { request, response } = exchange
   if (response.destroyed || response.headersSent) return
   const unread = !request.complete && hasBody(request.headers)
@@ -65,6 +83,16 @@ export async function sendReply(exchange: Exchange, reply: Reply, common: Header
     endAfterDraining(exchange)
   } else if (sendsNothing) response.end()
   else response.end(...writableOf(body))
+  // Most answers are with the operating system by now, and cost nothing more.
+  if (response.writableLength > 0) cutWhenStalled(response, idleMs)
+}
+
+/** Without this, whoever asks for much and reads none of it keeps the answer in memory, and the connection, for ever. */
+function cutWhenStalled(response: ServerResponse, idleMs: number): void {
+  // The socket's own timer, because it also sees when a part of a large write went out.
+  response.setTimeout(idleMs, () => response.destroy())
+  // In front: the server's own listener then sets the time that a connection may idle between requests.
+  response.prependListener('finish', () => response.req.socket.setTimeout(0))
 }
 
 function writableOf(body: string | Uint8Array | Latin1): [string | Uint8Array, BufferEncoding] {

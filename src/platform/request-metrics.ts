@@ -47,8 +47,16 @@ export class RequestMetrics {
     })
   }
 
-  counter(name: string, help: string): { add(count: number): void } {
-    const counter = new Counter({ name, help, registers: [this.registry] })
-    return { add: (count) => counter.inc(count) }
+  /** A count since the process began, kept by somebody else, that only grows; read when somebody scrapes. */
+  total(name: `${string}_total`, help: string, read: () => number): void {
+    new Counter({
+      name,
+      help,
+      registers: [this.registry],
+      collect() {
+        this.reset()
+        this.inc(read())
+      },
+    })
   }
 }

@@ -1,9 +1,5 @@
 import type { Tx } from '../db/db.ts'
-import { findContent, findTaggedManifest } from '../manifests/manifests.ts'
-import { type Digest, fallbackTagOf } from '../oci/digest.ts'
-import { parseStrictJson } from '../oci/json.ts'
-import { OCI_INDEX } from '../oci/media-type.ts'
-import { parseReference } from '../oci/reference.ts'
+import type { Digest } from '../oci/digest.ts'
 import { type ReferrerRow, selectAnnotations, selectOwnReferrers, selectReferrers } from './referrers.sql.ts'
 
 /** A descriptor as it stands in a referrers index. */
@@ -15,6 +11,12 @@ export interface Referrer {
   readonly annotations?: Readonly<Record<string, unknown>>
 }
 
+/** A referrer and its length in a page, in bytes. */
+export interface Listed {
+  readonly referrer: Referrer
+  readonly bytes: number
+}
+
 export interface ReferrerQuery {
   readonly repositoryId: number
   readonly subject: Digest
@@ -22,7 +24,8 @@ export interface ReferrerQuery {
   /** The id after which the page begins; 0 for the first page. */
   readonly afterId: number
   readonly limit: number
-  readonly nowMs: number
+  /** What `FallbackIndexes` has found; only the first page begins with it. */
+  readonly fallback: readonly Listed[]
 }
 
 export interface ReferrerPage {
@@ -42,12 +45,12 @@ const PAGE_BYTES = 3 * 1024 * 1024
 export async function listReferrers(tx: Tx, input: ReferrerQuery): Promise<ReferrerPage> {
   const { repositoryId, subject, artifactType, afterId, limit } = input
   const rows = await selectReferrers(tx, repositoryId, subject, artifactType, afterId, limit + 1)
-  const listed = afterId === 0 ? await fallbackReferrers(tx, input) : []
+  const listed = afterId === 0 ? await listedOnly(tx, input) : []
   const candidates = withinPage(rows.slice(0, limit))
   const annotated = candidates.filter((row) => row.annotationsLength > 0).map((row) => row.id)
   const annotations = new Map((await selectAnnotations(tx, annotated)).map((row) => [row.id, row.annotations]))
   const referrers: Referrer[] = []
-  let bytes = Buffer.byteLength(JSON.stringify(listed))
+  let bytes = listed.reduce((sum, entry) => sum + entry.bytes, 0)
   let lastId = afterId
   for (const row of candidates) {
     const referrer = toReferrer(row, annotations.get(row.id))
@@ -57,7 +60,7 @@ export async function listReferrers(tx: Tx, input: ReferrerQuery): Promise<Refer
     lastId = row.id
   }
   const more = rows.at(-1)?.id !== undefined && (rows.at(-1)?.id ?? 0) > lastId
-  return { referrers: [...listed, ...referrers], nextId: more ? lastId : undefined }
+  return { referrers: [...listed.map(({ referrer }) => referrer), ...referrers], nextId: more ? lastId : undefined }
 }
 
 /** As many rows as can fit, one at least: what cannot be shown is not read. */
@@ -80,24 +83,16 @@ function toReferrer(row: ReferrerRow, annotations: string | undefined): Referrer
   }
 }
 
-const FALLBACK_ENTRIES = 1_000
-/** What a manifest may be, it was when it was accepted. */
-const LIMITS = { maxDepth: 64, maxValues: 200_000, maxShapes: 5_000 }
-
-async function fallbackReferrers(tx: Tx, input: ReferrerQuery): Promise<Referrer[]> {
-  const tag = parseReference(fallbackTagOf(input.subject))
-  if (tag.kind !== 'tag') return []
-  const row = await findTaggedManifest(tx, { repositoryId: input.repositoryId, tag: tag.tag, nowMs: input.nowMs })
-  if (row?.mediaType !== OCI_INDEX) return []
-  const bytes = await findContent(tx, { id: row.id })
-  const parsed = bytes && parseStrictJson(bytes.content, LIMITS)
-  if (!parsed?.ok) return []
-  const index = parsed.value as { manifests?: readonly Referrer[] }
-  const entries = new Map((index.manifests ?? []).slice(0, FALLBACK_ENTRIES).map((entry) => [entry.digest, entry]))
-  // A manifest with the subject is listed by its row, or was deleted; the fallback list only adds what it alone knows.
-  const own = await selectOwnReferrers(tx, input.repositoryId, input.subject, [...entries.keys()])
-  for (const { digest } of own) entries.delete(digest)
-  return [...entries.values()].filter(
-    (entry) => input.artifactType === undefined || entry.artifactType === input.artifactType,
+/** What is listed by hand and has no row that says the same: a manifest with the subject is listed by its row, or was deleted. */
+async function listedOnly(tx: Tx, input: ReferrerQuery): Promise<readonly Listed[]> {
+  const { fallback, artifactType } = input
+  if (fallback.length === 0) return []
+  const digests = fallback.map(({ referrer }) => referrer.digest)
+  const own = new Set(
+    (await selectOwnReferrers(tx, input.repositoryId, input.subject, digests)).map((row) => row.digest),
+  )
+  return fallback.filter(
+    ({ referrer }) =>
+      !own.has(referrer.digest) && (artifactType === undefined || referrer.artifactType === artifactType),
   )
 }

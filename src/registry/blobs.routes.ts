@@ -1,4 +1,12 @@
-import { type BlobInRepository, deleteBlob, findBlob, markCopy, renewLease } from '../blobs/blobs.ts'
+import {
+  type BlobInRepository,
+  deleteBlob,
+  findBlob,
+  listMissingCopies,
+  markCopy,
+  renewLease,
+  restoreCopy,
+} from '../blobs/blobs.ts'
 import type { Digest } from '../oci/digest.ts'
 import { matchesEtag } from '../oci/etag.ts'
 import { parseRange } from '../oci/range.ts'
@@ -18,8 +26,8 @@ export const getBlobRoute = route({
   access: 'pull',
   async handle(services, request) {
     const digest = digestParam(request.params['digest'])
-    const blob = await services.db.read(findBlob, { repositoryId: request.repository.id, digest })
-    if (blob?.copy === undefined) throw refuse('BLOB_UNKNOWN', { digest })
+    const found = await services.db.read(findBlob, { repositoryId: request.repository.id, digest })
+    const blob = found?.copy === undefined ? await recoverBlob(services, request, digest, found) : found
     if (request.exchange.request.method === 'HEAD') await keepForPush(services, request, digest, blob)
     return blobReply(services, request, digest, blob)
   },
@@ -63,8 +71,8 @@ async function blobReply(
   }
   if (asked['if-none-match'] !== undefined && matchesEtag(asked['if-none-match'], digest)) return empty(304, headers)
   const ifRange = asked['if-range']
-  // A range of something else than the client has would be glued to the wrong bytes.
-  const rangeCounts = ifRange === undefined || ifRange === `"${digest}"`
+  // Only GET has ranges (RFC 9110, 14.2). One of something else than the client has would be glued to the wrong bytes.
+  const rangeCounts = method === 'GET' && (ifRange === undefined || ifRange === `"${digest}"`)
   const range = parseRange(rangeCounts ? asked.range : undefined, blob.sizeBytes)
   if (range.kind === 'unsatisfiable') throw refuse('RANGE_UNSATISFIABLE', { digest, size: blob.sizeBytes })
   const [start, end] = range.kind === 'part' ? [range.start, range.end + 1] : [0, blob.sizeBytes]
@@ -73,21 +81,13 @@ async function blobReply(
   const reply = { status, headers: { ...headers, ...part, 'Content-Length': end - start } }
   if (method === 'HEAD') return reply
   const reader = await openCopy(services, request, digest, blob)
-  if (request.exchange.response.destroyed) {
-    // The client has left, so nobody will ask for the body, which alone closes the reader.
-    await reader.close()
-    return reply
-  }
   return {
     ...reply,
     async body(response) {
-      try {
-        const idleMs = services.config.server.bodyIdleTimeoutMs
-        await sendObject(reader, response, { start, end, buffers: services.sendBuffers, idleMs })
-      } finally {
-        await reader.close()
-      }
+      const idleMs = services.config.server.bodyIdleTimeoutMs
+      await sendObject(reader, response, { start, end, buffers: services.sendBuffers, idleMs })
     },
+    release: () => reader.close(),
   }
 }
 
@@ -101,7 +101,7 @@ async function openCopy(
   const { copy } = blob
   const store = copy && services.stores.get(copy.location)
   if (copy === undefined || store === undefined) throw refuse('BLOB_UNKNOWN', { digest })
-  const reader = await openOrRefuse(() => store.openReader(copy.key))
+  const reader = await inStore(() => store.openReader(copy.key))
   if (reader?.sizeBytes === blob.sizeBytes) return reader
   await reader?.close()
   const state = reader === undefined ? 'missing' : 'damaged'
@@ -119,9 +119,31 @@ async function openCopy(
   throw refuse('BLOB_UNKNOWN', { digest })
 }
 
-async function openOrRefuse(open: () => Promise<ObjectReader | undefined>): Promise<ObjectReader | undefined> {
+/** Bytes that count as lost may be back: a disk was mounted again, a file restored. Then they are served as before. */
+async function recoverBlob(
+  services: RegistryServices,
+  request: V2Request<object>,
+  digest: Digest,
+  blob: BlobInRepository | undefined,
+): Promise<BlobInRepository> {
+  if (blob === undefined) throw refuse('BLOB_UNKNOWN', { digest })
+  for (const copy of await services.db.read(listMissingCopies, { repositoryId: request.repository.id, digest })) {
+    const store = services.stores.get(copy.location)
+    if ((await inStore(async () => store?.sizeOf(copy.key))) !== blob.sizeBytes) continue
+    await services.db.transaction(restoreCopy, copy)
+    services.log.warn(
+      { 'blob.digest': digest, 'storage.location': copy.location, 'storage.key': copy.key },
+      'The bytes of a blob that counted as lost are in the store again; it is served as before',
+    )
+    return { ...blob, copy }
+  }
+  throw refuse('BLOB_UNKNOWN', { digest })
+}
+
+/** @throws DomainError UNAVAILABLE when the store fails. */
+async function inStore<T>(look: () => Promise<T>): Promise<T> {
   try {
-    return await open()
+    return await look()
   } catch (error) {
     if (!(error instanceof StorageError)) throw error
     throw refuse('UNAVAILABLE', { retryAfterSeconds: 5 }, 'The blob store cannot be read at the moment.', error)

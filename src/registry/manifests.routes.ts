@@ -10,7 +10,7 @@ import { refuse } from '../platform/errors.ts'
 import type { Exchange } from '../platform/exchange.ts'
 import { empty } from '../platform/reply.ts'
 import { type Repository, splitPath } from '../repositories/repositories.ts'
-import { pushManifest } from '../tags/push.ts'
+import { type PushManifest, pushIntoNewRepository, pushManifest } from '../tags/push.ts'
 import { deleteManifest, deleteTag, type Expected, findEndedTag } from '../tags/tags.ts'
 import { route, textListParam, type V2Request } from './route.ts'
 import type { RegistryServices } from './services.ts'
@@ -120,25 +120,31 @@ function userAgentOf({ request }: Exchange): string {
 
 const MAX_TAGS_PER_PUSH = 100
 
-/** PUT /v2/<name>/manifests/<reference>[?tag=…]. Accepts only what is whole; says so in one transaction. */
+/**
+ * PUT /v2/<name>/manifests/<reference>[?tag=…]. Accepts only what is whole; says so in one transaction. What a client
+ * expects is expected of the tags if there are any, else of the digest.
+ */
 export const putManifestRoute = route({
   method: 'PUT',
   path: '/v2/<name>/manifests/<reference>',
   spec: 'OCI distribution 1.1, Pushing Manifests; end-7b for ?tag=',
   access: 'create',
   query: { tag: textListParam('Tags to point at the manifest, with a digest as reference') },
-  async handle(services, { params, query, exchange, caller, ensureRepository }) {
-    const { config, db, clock } = services
+  async handle(services, request) {
+    const { params, query, exchange, caller, path } = request
+    const { config, clock } = services
     const reference = referenceOf(params['reference'])
     const tags = reference.kind === 'tag' ? [reference.tag] : tagsOf(query.tag)
     const content = await readManifest(services, exchange)
     const digest = digestOf(content, reference)
     const parsed = parseManifest(content, exchange.request.headers['content-type'] ?? '')
     if (!parsed.ok) throw problemOf(parsed.problem)
-    const repository = await ensureRepository()
     const expected = expectedOf(exchange)
-    await db.transaction(pushManifest, {
-      repository: { id: repository.id, namespaceId: repository.namespaceId, path: repository.path },
+    if (expected !== undefined && tags.length === 0) {
+      const isThere = request.existing !== undefined && (await isServed(services, request.existing.id, digest))
+      if (!isExpected(expected, digest, isThere)) throw refuse('PRECONDITION_FAILED', { digest })
+    }
+    await pushTo(services, request, {
       actor: caller.actor,
       address: exchange.address,
       userAgent: userAgentOf(exchange),
@@ -154,13 +160,31 @@ export const putManifestRoute = route({
     })
     const { subject } = parsed.manifest
     return empty(201, {
-      Location: `/v2/${repository.path}/manifests/${digest}`,
+      Location: `/v2/${path}/manifests/${digest}`,
       'Docker-Content-Digest': digest,
       ...(subject !== undefined && { 'OCI-Subject': subject.digest }),
       ...(reference.kind === 'digest' && tags.length > 0 && { 'OCI-Tag': tags }),
     })
   },
 })
+
+/** Pushes into the repository of the path, and makes it if the push may and is accepted. */
+async function pushTo(
+  { config, db }: RegistryServices,
+  { existing, ensureRepository, path }: Pick<V2Request<object>, 'existing' | 'ensureRepository' | 'path'>,
+  push: Omit<PushManifest, 'repository'>,
+): Promise<void> {
+  if (existing === undefined) {
+    const { createPrivateRepoOnPush, createNamespaceOnPush } = config.accounts
+    const { actor, address, nowMs } = push
+    const visibility = createPrivateRepoOnPush ? ('private' as const) : ('public' as const)
+    const repository = { path, visibility, createNamespace: createNamespaceOnPush, actor, address, nowMs }
+    if (await db.transaction(pushIntoNewRepository, { repository, push })) return
+  }
+  // Also for one that somebody else has just made: this asks whether the caller may push into it.
+  const { id, namespaceId, path: ownPath } = await ensureRepository()
+  await db.transaction(pushManifest, { ...push, repository: { id, namespaceId, path: ownPath } })
+}
 
 function tagsOf(texts: readonly string[]): TagName[] {
   if (texts.length > MAX_TAGS_PER_PUSH)
@@ -203,7 +227,7 @@ function problemOf(problem: {
   return refuse(code, problem.path === undefined ? {} : { path: problem.path }, problem.message)
 }
 
-/** `If-Match` and `If-None-Match: *` make a write of a tag conditional (RFC 9110, 13.1). */
+/** `If-Match` and `If-None-Match: *` make a write conditional (RFC 9110, 13.1). */
 function expectedOf({ request }: Exchange): Expected | undefined {
   if (request.headers['if-none-match']?.trim() === '*') return 'absent'
   const ifMatch = request.headers['if-match']
@@ -214,6 +238,19 @@ function expectedOf({ request }: Exchange): Expected | undefined {
   if (tags === 'any') return 'present'
   // What is weak or no digest can never be what a tag names, so it matches nothing.
   return tags.flatMap(({ weak, value }) => (weak ? [] : (parseDigest(value) ?? [])))
+}
+
+/**
+ * What a digest names never changes, so a write of one depends only on whether it is there. Looking before the write is
+ * enough: a push or deletion in between could as well have come first.
+ */
+function isExpected(expected: Expected, digest: Digest, isThere: boolean): boolean {
+  if (expected === 'absent') return !isThere
+  return isThere && (expected === 'present' || expected.includes(digest))
+}
+
+async function isServed({ db }: Pick<RegistryServices, 'db'>, repositoryId: number, digest: Digest): Promise<boolean> {
+  return (await db.read(findManifest, { repositoryId, digest })) !== undefined
 }
 
 /** DELETE /v2/<name>/manifests/<reference>. A tag ends; a digest ends with all its tags. */
@@ -235,7 +272,16 @@ export const deleteManifestRoute = route({
     const expected = expectedOf(exchange)
     if (reference.kind === 'tag')
       await db.transaction(deleteTag, { ...write, tag: reference.tag, ...(expected !== undefined && { expected }) })
-    else await db.transaction(deleteManifest, { ...write, digest: reference.digest, graceMs: config.gc.graceMs })
+    else {
+      const { digest } = reference
+      // What is not there is refused as such, whatever was expected of it (RFC 9110, 13.2.1).
+      if (expected !== undefined && (await isServed({ db }, id, digest)) && !isExpected(expected, digest, true))
+        throw refuse('PRECONDITION_FAILED', { digest })
+      const deletion = { ...write, digest: reference.digest, graceMs: config.gc.graceMs }
+      let outcome: 'done' | 'again'
+      do outcome = await db.transaction(deleteManifest, deletion)
+      while (outcome === 'again')
+    }
     return empty(202)
   },
 })

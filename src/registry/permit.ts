@@ -27,12 +27,12 @@ export async function permit(
   checkFreshness(services, need)
   if (!access.subjectValid) throw revoked()
   const action = need === 'pull' ? 'pull' : need === 'delete' ? 'delete' : 'push'
-  if (!holdsRight(services, access, path, need)) {
+  if (!holdsRight(services, caller, access, path, need)) {
     if (!caller.presented) throw refuse('UNAUTHENTICATED')
     // Not 400: docker tries that for a minute before it shows the sentence.
     const reason = access.rights.create && need === 'create' ? whyNotCreatable(path) : undefined
     if (reason !== undefined) throw refuse('DENIED', { name: path }, reason)
-    if (access.repository !== undefined || !(access.rights.create || mayCreate(services, access, path)))
+    if (access.repository !== undefined || !(access.rights.create || mayCreate(services, caller, access, path)))
       throw refuse('DENIED')
     // A token for something else must not find out by it which names its owner has.
     throw refuse(covers(caller.ceiling, path, action) ? 'NAME_UNKNOWN' : 'INSUFFICIENT_SCOPE')
@@ -69,17 +69,30 @@ export function accessQuery(caller: Caller, path: string): AccessQuery {
   return credential === undefined ? query : { ...query, credential }
 }
 
-function holdsRight(services: RegistryServices, access: Access, path: string, need: AccessNeed): boolean {
+function holdsRight(
+  services: RegistryServices,
+  caller: Caller,
+  access: Access,
+  path: string,
+  need: AccessNeed,
+): boolean {
   if (need === 'pull') return access.rights.pull
-  if (need === 'create' && access.repository === undefined) return mayCreate(services, access, path)
+  if (need === 'create' && access.repository === undefined) return mayCreate(services, caller, access, path)
   return access.rights.push
 }
 
 /** Whether a push may make this repository: in one's own namespace, or with it the namespace if that is switched on. */
-export function mayCreate(services: RegistryServices, access: Access, path: string): boolean {
+export function mayCreate(services: RegistryServices, caller: Caller, access: Access, path: string): boolean {
   if (access.rights.create) return isCreatableName(path)
   const { createNamespaceOnPush } = services.config.accounts
-  return createNamespaceOnPush && access.account && !access.namespaceExists && isCreatableName(path)
+  if (!createNamespaceOnPush || access.namespaceExists || !access.account) return false
+  return mayCreateOrganizations(services, caller) && isCreatableName(path)
+}
+
+/** As with the call of the REST API: people, unless they are restricted or that is for superusers. Robots own nothing. */
+function mayCreateOrganizations({ config }: RegistryServices, { actor, standing }: Caller): boolean {
+  if (actor.kind !== 'user' || standing.restricted) return false
+  return standing.superuser || !config.accounts.organizationsBySuperUsersOnly
 }
 
 function checkFreshness(services: RegistryServices, need: AccessNeed): void {

@@ -2,7 +2,7 @@ import { nextLink } from '../oci/link.ts'
 import { OCI_INDEX } from '../oci/media-type.ts'
 import { refuse } from '../platform/errors.ts'
 import { json } from '../platform/reply.ts'
-import { listReferrers } from '../referrers/referrers.ts'
+import { listReferrers, type ReferrerPage } from '../referrers/referrers.ts'
 import { digestParam, pageSizeParam, type QueryParameter, route, textParam } from './route.ts'
 
 const cursor: QueryParameter<number> = {
@@ -26,21 +26,17 @@ export const listReferrersRoute = route({
   access: 'pull',
   missing: 'allowed',
   query: { artifactType: textParam('Only referrers of this artifact type'), n: pageSizeParam(1000), next: cursor },
-  async handle({ db, clock }, { existing: repository, path, params, query }) {
+  async handle({ db, clock, fallbackIndexes }, { existing: repository, path, params, query }) {
     const subject = digestParam(params['digest'])
-    const { artifactType } = query
-    const limit = Math.max(query.n, 1)
-    const page =
-      repository === undefined
-        ? { referrers: [], nextId: undefined }
-        : await db.read(listReferrers, {
-            repositoryId: repository.id,
-            subject,
-            artifactType,
-            afterId: query.next,
-            limit,
-            nowMs: clock.nowMs(),
-          })
+    const { artifactType, next: afterId } = query
+    const limit = query.n
+    const pageIn = async (repositoryId: number): Promise<ReferrerPage> => {
+      const of = { repositoryId, subject }
+      const fallback = afterId === 0 ? await fallbackIndexes.list({ ...of, nowMs: clock.nowMs() }) : []
+      return db.read(listReferrers, { ...of, artifactType, afterId, limit, fallback })
+    }
+    const isEmpty = repository === undefined || limit === 0
+    const page = isEmpty ? { referrers: [], nextId: undefined } : await pageIn(repository.id)
     const index = { schemaVersion: 2, mediaType: OCI_INDEX, manifests: page.referrers }
     const next =
       page.nextId === undefined

@@ -9,6 +9,7 @@ import type { ManifestContents } from '../manifests/contents.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Config } from '../platform/config/config.ts'
 import type { Log } from '../platform/log.ts'
+import type { FallbackIndexes } from '../referrers/fallback.ts'
 import type { SendBuffers } from '../storage/send-buffers.ts'
 import type { BlobStore } from '../storage/storage.ts'
 
@@ -28,6 +29,7 @@ export interface RegistryServices {
   readonly epochs: RightsEpochs
   readonly pulls: PullSpool
   readonly contents: ManifestContents
+  readonly fallbackIndexes: FallbackIndexes
   /** What clients call this registry: host and port, known once it listens. */
   readonly hostname: () => string
 }

@@ -14,6 +14,8 @@ export const prefixes: readonly string[] = Array.from({ length: 256 }, (_, i) =>
  */
 export class Directories {
   readonly root: string
+  /** Files in them that are being flushed while they are written: counted here because all writers of a store share it. */
+  earlyFlushes = 0
   readonly #disk: Disk
   /** One descriptor per directory, opened at its first flush and kept: saves an open and a close per upload. */
   readonly #open = new Map<string, Promise<number>>()

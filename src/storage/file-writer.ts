@@ -4,6 +4,14 @@ import type { Directories } from './directories.ts'
 import { type Disk, errorCode, storageError } from './disk.ts'
 import { type ObjectKey, type ObjectWriter, type ResumeAt, StorageError, type WriterState } from './storage.ts'
 
+/**
+ * After so many bytes they are sent to the disk while more arrive: the system by itself keeps gigabytes back, and the
+ * last flush would have to wait for all of them.
+ */
+const EARLY_FLUSH_BYTES = 16 * 1024 * 1024
+/** Half of the threads that Node has for files: on a slow disk the other half still reads, opens and writes. */
+const MOST_EARLY_FLUSHES = 2
+
 /** What `flush` gives back: the name of the file is durable, so that a resumed writer need not flush the directory. */
 const NAMED: WriterState = 'named'
 
@@ -44,6 +52,9 @@ class FileWriter implements ObjectWriter {
   #finished = false
   #closed = false
   #dead: StorageError | undefined
+  /** Runs beside the writes; what it cannot write kills the object like any failed flush. Never rejects. */
+  #earlyFlush: Promise<void> | undefined
+  #earlyFlushedBytes: number
 
   constructor(disk: Disk, directories: Directories, key: ObjectKey, file: OpenFile, failuresBefore: number) {
     this.#disk = disk
@@ -54,6 +65,7 @@ class FileWriter implements ObjectWriter {
     this.#sizeBytes = file.sizeBytes
     this.#named = !file.isNew
     this.#unflushed = file.isNew || file.truncated
+    this.#earlyFlushedBytes = file.sizeBytes
   }
 
   get sizeBytes(): number {
@@ -72,7 +84,7 @@ class FileWriter implements ObjectWriter {
         faultpoint('storage.written')
         if (written === 0) throw new Error('the operating system wrote nothing and named no reason')
         this.#sizeBytes += written
-        if (written === wanted) return
+        if (written === wanted) return this.#flushEarly()
         rest = withoutFirst(rest, written)
       }
     } catch (error) {
@@ -82,29 +94,17 @@ class FileWriter implements ObjectWriter {
   }
 
   async flush(): Promise<WriterState> {
+    await this.#earlyFlush
     this.#mustBeUsable()
     if (!this.#unflushed && this.#named) return NAMED
     try {
       this.#mustBeWhole()
-      if (this.#unflushed) {
-        await this.#disk.datasync(this.#fd)
-        faultpoint('storage.synced')
-        this.#unflushed = false
-      }
-      if (!this.#named) {
-        await this.#directories.flush(this.#key, this.#failuresBefore)
-        this.#named = true
-      }
+      // Side by side, so that the file system can keep both with one commit of its own. Both end before anybody closes.
+      const flushes = await Promise.allSettled([this.#flushBytes(), this.#flushName()])
+      for (const flush of flushes) if (flush.status === 'rejected') throw flush.reason
       return NAMED
     } catch (error) {
-      // The kernel drops the pages that it could not write and reports it once: a second flush would succeed and lie.
-      const reason = storageError(error, `Object ${this.#key} could not be flushed`).message
-      this.#dead = new StorageError(
-        'FLUSH_FAILED',
-        `${reason} Its bytes may be lost: start again with a new key.`,
-        error,
-      )
-      throw this.#dead
+      throw this.#died(error)
     }
   }
 
@@ -117,8 +117,48 @@ class FileWriter implements ObjectWriter {
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
+    await this.#earlyFlush
     // What close reports can only concern bytes that were not flushed, and those may be lost.
     await this.#disk.close(this.#fd).catch(() => undefined)
+  }
+
+  async #flushBytes(): Promise<void> {
+    if (!this.#unflushed) return
+    await this.#disk.datasync(this.#fd)
+    faultpoint('storage.synced')
+    this.#unflushed = false
+  }
+
+  async #flushName(): Promise<void> {
+    if (this.#named) return
+    await this.#directories.flush(this.#key, this.#failuresBefore)
+    this.#named = true
+  }
+
+  /** One at a time: a disk that is slower than the client is not asked for more. Who finds no place asks again later. */
+  #flushEarly(): void {
+    if (this.#earlyFlush !== undefined || this.#sizeBytes - this.#earlyFlushedBytes < EARLY_FLUSH_BYTES) return
+    if (this.#directories.earlyFlushes >= MOST_EARLY_FLUSHES) return
+    this.#directories.earlyFlushes++
+    this.#earlyFlushedBytes = this.#sizeBytes
+    this.#earlyFlush = this.#disk
+      .datasync(this.#fd)
+      .catch((error: unknown) => void this.#died(error))
+      .finally(() => {
+        this.#directories.earlyFlushes--
+        this.#earlyFlush = undefined
+      })
+  }
+
+  /** The kernel drops the pages that it could not write and reports it once: a second flush would succeed and lie. */
+  #died(error: unknown): StorageError {
+    const reason = storageError(error, `Object ${this.#key} could not be flushed`).message
+    this.#dead ??= new StorageError(
+      'FLUSH_FAILED',
+      `${reason} Its bytes may be lost: start again with a new key.`,
+      error,
+    )
+    return this.#dead
   }
 
   #mustBeUsable(): void {

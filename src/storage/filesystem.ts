@@ -6,6 +6,7 @@ import { Directories, missingDirectory, prefixes } from './directories.ts'
 import { type Disk, errorCode, nodeDisk, storageError } from './disk.ts'
 import { openFileReader } from './file-reader.ts'
 import { openFileWriter } from './file-writer.ts'
+import { MARKER } from './marker.ts'
 import {
   type BlobStore,
   type ObjectKey,
@@ -147,7 +148,7 @@ class FilesystemStore implements BlobStore {
   }
 
   async #reportStrangeInRoot(): Promise<void> {
-    const ours = new Set(prefixes)
+    const ours = new Set([...prefixes, MARKER])
     for await (const name of this.#names('')) {
       if (!ours.has(name)) this.#onStrange(join(this.#directories.root, name))
     }

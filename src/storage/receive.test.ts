@@ -50,6 +50,27 @@ describe('receiving a request body', () => {
     assert.ok(writer.content().equals(bytes))
   })
 
+  test('memory that a chunk has for itself is given back when it is written, a pooled one stays', async () => {
+    const own = Array.from({ length: 3 }, (_, i) => new Uint8Array(100_000).fill(i + 1))
+    const pool = pattern(1_000)
+    const pooled = pool.subarray(10, 20)
+    const writer = collectingWriter()
+    await receiveInto(writer, Readable.from([...own, pooled]), { limitBytes: unlimited, ownChunks: true })
+    const expected = [1, 2, 3].map((value) => Buffer.alloc(100_000, value))
+    assert.ok(writer.content().equals(Buffer.concat([...expected, pattern(1_000).subarray(10, 20)])))
+    assert.deepEqual(
+      own.map((chunk) => chunk.buffer.detached),
+      [true, true, true],
+    )
+    assert.ok(pool.equals(pattern(1_000)))
+  })
+
+  test('chunks that others may look at are left as they are', async () => {
+    const chunk = new Uint8Array(100_000).fill(7)
+    await receiveInto(collectingWriter(), Readable.from([chunk]), { limitBytes: unlimited })
+    assert.deepEqual([chunk.byteLength, chunk[99_999]], [100_000, 7])
+  })
+
   test('a client that sends single bytes cannot pile up more than some thousand of them', async () => {
     const gate = Promise.withResolvers<void>()
     const writer = collectingWriter(gate.promise)

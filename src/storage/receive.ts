@@ -16,6 +16,11 @@ export interface ReceiveOptions {
   /** How long the client may keep us waiting for a byte. Time in which we do not read does not count. It is measured in quarters, so it may take a quarter more. Default 60 s. */
   readonly idleMs?: number
   readonly signal?: AbortSignal | undefined
+  /**
+   * Nobody else looks at the chunks, as with the body of a request: their memory is given back when they are written.
+   * Left to the collector, each 64 MiB that come make it walk the whole heap, a quarter of what a push costs.
+   */
+  readonly ownChunks?: boolean
 }
 
 export interface Received {
@@ -141,6 +146,7 @@ class Receiver {
         this.#gatheredBytes = 0
         if (this.#outcome === undefined && this.#timer === undefined) this.#wait()
         await this.#writer.write(chunks)
+        if (this.#options.ownChunks === true) for (const chunk of chunks) giveBack(chunk)
       } while (this.#isFull() || (this.#outcome !== undefined && this.#gathered.length > 0))
     } catch (error) {
       this.#outcome ??= 'aborted'
@@ -176,6 +182,11 @@ class Receiver {
     // A client that leaves later must not take the process with it.
     if (this.#outcome !== 'complete') source.on('error', ignore)
   }
+}
+
+/** Only memory that is the chunk's alone: a small one may lie in a pool with others. */
+function giveBack({ buffer, byteLength }: Uint8Array): void {
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0)
 }
 
 function ignore(): void {}

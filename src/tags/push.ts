@@ -3,7 +3,7 @@ import type { Tx } from '../db/db.ts'
 import { type AcceptManifest, acceptManifest } from '../manifests/manifests.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { TagName } from '../oci/reference.ts'
-import { holdForWrite } from '../repositories/repositories.ts'
+import { type CreateRepository, holdForWrite, putRepository, type Repository } from '../repositories/repositories.ts'
 import { type Expected, imageKeys, moveTag, type TagWrite } from './tags.ts'
 
 export interface PushManifest extends TagWrite {
@@ -53,6 +53,23 @@ export async function pushManifest(tx: Tx, input: PushManifest): Promise<{ isNew
   }
   if (tags.length === 0 && accepted.isNew) await recordPush(tx, input, undefined)
   return { isNew: accepted.isNew }
+}
+
+/**
+ * A push into a repository that does not exist, which is made in the same transaction: a push that is refused leaves none
+ * behind. Undefined, with nothing done, when somebody else has just made it: whether the caller may push there is a new
+ * question.
+ * @throws DomainError as `putRepository` and `pushManifest`.
+ */
+export async function pushIntoNewRepository(
+  tx: Tx,
+  input: { repository: CreateRepository; push: Omit<PushManifest, 'repository'> },
+): Promise<Repository | undefined> {
+  const { created, ...repository } = await putRepository(tx, input.repository)
+  if (!created) return undefined
+  const { id, namespaceId, path } = repository
+  await pushManifest(tx, { ...input.push, repository: { id, namespaceId, path } })
+  return repository
 }
 
 async function recordPush(tx: Tx, input: PushManifest, tag: TagName | undefined): Promise<void> {

@@ -68,16 +68,52 @@ export function selectLiveTagNames(
      order by name limit ${limit}`)
 }
 
-/** Open intervals over a manifest, expired or not. */
+/** Names whose open interval is over a manifest, expired or not, in any order. */
 export function selectOpenTagsOfManifest(
   tx: Tx,
   repositoryId: number,
   manifestId: number,
-): Promise<{ id: number; name: string; startMs: number; expiresMs: number | null }[]> {
+  limit: number,
+): Promise<{ name: string }[]> {
   return tx.all(sql`
-    select id, name, start_ms as "startMs", expires_ms as "expiresMs" from tag
+    select name from tag
      where manifest_id = ${manifestId} and repository_id = ${repositoryId} and end_ms is null
-     order by name`)
+     limit ${limit}`)
+}
+
+/** A live tag of a manifest, if there is any. */
+export function selectLiveTagOfManifest(
+  tx: Tx,
+  repositoryId: number,
+  manifestId: number,
+  nowMs: number,
+): Promise<{ id: number } | undefined> {
+  return tx.first(sql`
+    select id from tag
+     where manifest_id = ${manifestId} and repository_id = ${repositoryId} and end_ms is null
+       and (expires_ms is null or expires_ms > ${nowMs})
+     limit 1`)
+}
+
+/**
+ * Closes the open intervals of these names that are over the manifest, each at `nowMs` or when it expired, but never before
+ * it began; returns those that were live.
+ */
+export async function closeTagsOfManifest(
+  tx: Tx,
+  manifest: { repositoryId: number; id: number },
+  names: readonly string[],
+  nowMs: number,
+): Promise<{ name: string }[]> {
+  const closed = await tx.all<{ name: string; live: number }>(sql`
+    update tag
+       set end_ms = case when expires_ms <= ${nowMs} then case when expires_ms < start_ms then start_ms else expires_ms end
+                         when start_ms > ${nowMs} then start_ms
+                         else ${nowMs} end
+     where repository_id = ${manifest.repositoryId} and name ${tx.dialect.anyOf(names)}
+       and manifest_id = ${manifest.id} and end_ms is null
+    returning name, case when expires_ms <= ${nowMs} then 0 else 1 end as live`)
+  return closed.filter((tag) => tag.live === 1)
 }
 
 /** Whether the name ever stood for something that the time machine still has. */

@@ -1,4 +1,4 @@
-import { type Actor, identityKeys, type Metadata, recordEvent } from '../audit/audit.ts'
+import { type Actor, type AuditEvent, identityKeys, type Metadata, recordEvent, recordEvents } from '../audit/audit.ts'
 import type { Tx } from '../db/db.ts'
 import { getManifestForTag, listLiveParents, lockForDelete, lockIfServed, markDeleted } from '../manifests/manifests.ts'
 import type { Digest } from '../oci/digest.ts'
@@ -7,11 +7,13 @@ import { refuse } from '../platform/errors.ts'
 import { holdForWrite, splitPath } from '../repositories/repositories.ts'
 import {
   closeTag,
+  closeTagsOfManifest,
   insertTag,
   lockOpenTag,
   type OpenTag,
   selectEndedTag,
   selectLiveTagNames,
+  selectLiveTagOfManifest,
   selectOpenTag,
   selectOpenTagsOfManifest,
   updateExpiry,
@@ -120,46 +122,51 @@ export async function deleteTag(tx: Tx, input: TagWrite & { tag: TagName; expect
   checkExpected(input, open)
   await closeTag(tx, open.id, Math.max(nowMs, open.startMs))
   await stopServingIfUnnamed(tx, repository.id, open.manifestId, nowMs)
-  await recordDeletion(tx, input, tag, open.digest)
+  await recordEvent(tx, deletionOf(input, tag, open.digest))
 }
 
+/** Tags that one transaction ends: few enough that nobody waits long for it, and that their locks have room. */
+const TAGS_AT_ONCE = 200
+
 /**
- * Deletes a manifest by digest: ends every live tag of it and stops serving it, at once.
+ * Deletes a manifest by digest: ends every live tag of it and stops serving it, at once. `again`: it has more tags than one
+ * transaction ends; those that were ended stay so, and the caller calls again with the same input.
  * @throws DomainError MANIFEST_UNKNOWN; MANIFEST_REFERENCED: a served index holds it.
  */
-export async function deleteManifest(tx: Tx, input: TagWrite & { digest: Digest; graceMs: number }): Promise<void> {
-  const { repository, nowMs } = input
+export async function deleteManifest(
+  tx: Tx,
+  input: TagWrite & { digest: Digest; graceMs: number },
+): Promise<'done' | 'again'> {
+  const { repository, nowMs, digest } = input
   await holdForWrite(tx, repository)
-  const manifest = await lockForDelete(tx, { repositoryId: repository.id, digest: input.digest })
+  const manifest = await lockForDelete(tx, { repositoryId: repository.id, digest })
   const parents = await listLiveParents(tx, manifest.id)
-  if (parents.length > 0) throw refuse('MANIFEST_REFERENCED', { digest: input.digest, parents })
-  const tags = await selectOpenTagsOfManifest(tx, repository.id, manifest.id)
-  const ended: string[] = []
-  for (const tag of tags) {
-    await tx.lock(tagKey(repository.id, tag.name))
-    const open = await lockOpenTag(tx, repository.id, tag.name)
-    // It was moved away or has expired while we waited.
-    if (open?.id !== tag.id) continue
-    await closeTag(tx, open.id, endOf(open, nowMs))
-    if (isLive(open, nowMs)) ended.push(tag.name)
-  }
-  await markDeleted(tx, { id: manifest.id, nowMs, reviewMs: nowMs + input.graceMs })
-  for (const tag of ended) await recordDeletion(tx, input, tag, input.digest)
-  if (ended.length > 0) return
-  await recordEvent(tx, {
-    kind: 'delete_manifest',
-    namespaceId: repository.namespaceId,
-    repositoryId: repository.id,
-    actor: input.actor,
-    address: input.address,
-    occurredMs: nowMs,
-    metadata: { ...imageKeys(input), manifest_digest: input.digest },
-  })
+  if (parents.length > 0) throw refuse('MANIFEST_REFERENCED', { digest, parents })
+  const { ended, more } = await endTagsOf(tx, input, manifest.id)
+  if (!more) await markDeleted(tx, { id: manifest.id, nowMs, reviewMs: nowMs + input.graceMs })
+  await recordEvents(
+    tx,
+    ended.map((tag) => deletionOf(input, tag, digest)),
+  )
+  if (more) return 'again'
+  if (ended.length === 0) await recordEvent(tx, eventOf(input, 'delete_manifest', { manifest_digest: digest }))
+  return 'done'
+}
+
+/** Ends tags of a manifest, `TAGS_AT_ONCE` at most, and says which of them were live and whether it has more. */
+async function endTagsOf(tx: Tx, input: TagWrite, manifestId: number): Promise<{ ended: string[]; more: boolean }> {
+  const { repository, nowMs } = input
+  const open = await selectOpenTagsOfManifest(tx, repository.id, manifestId, TAGS_AT_ONCE + 1)
+  const names = open.slice(0, TAGS_AT_ONCE).map((tag) => tag.name)
+  if (names.length === 0) return { ended: [], more: false }
+  // Those who move a tag wait here or have moved it away already; in the order in which a push locks its tags.
+  await tx.lock(names.sort().map((name) => tagKey(repository.id, name)))
+  const ended = await closeTagsOfManifest(tx, { repositoryId: repository.id, id: manifestId }, names, nowMs)
+  return { ended: ended.map((tag) => tag.name).sort(), more: open.length > TAGS_AT_ONCE }
 }
 
 async function stopServingIfUnnamed(tx: Tx, repositoryId: number, manifestId: number, nowMs: number): Promise<void> {
-  const others = await selectOpenTagsOfManifest(tx, repositoryId, manifestId)
-  if (others.some((tag) => isLive(tag, nowMs))) return
+  if ((await selectLiveTagOfManifest(tx, repositoryId, manifestId, nowMs)) !== undefined) return
   if ((await listLiveParents(tx, manifestId)).length > 0) return
   // The closed interval holds it until the window has passed, and removing that one asks for a review; so none is due now.
   await markDeleted(tx, { id: manifestId, nowMs, reviewMs: nowMs })
@@ -176,17 +183,20 @@ export function imageKeys({ repository, actor, userAgent }: TagWrite): Metadata 
   }
 }
 
-async function recordDeletion(tx: Tx, input: TagWrite, tag: string, digest: string): Promise<void> {
-  const { repository } = input
-  await recordEvent(tx, {
-    kind: 'delete_tag',
-    namespaceId: repository.namespaceId,
-    repositoryId: repository.id,
+function eventOf(input: TagWrite, kind: AuditEvent['kind'], about: Metadata): AuditEvent {
+  return {
+    kind,
+    namespaceId: input.repository.namespaceId,
+    repositoryId: input.repository.id,
     actor: input.actor,
     address: input.address,
     occurredMs: input.nowMs,
-    metadata: { ...imageKeys(input), tag, digest, manifest_digest: digest },
-  })
+    metadata: { ...imageKeys(input), ...about },
+  }
+}
+
+function deletionOf(input: TagWrite, tag: string, digest: string): AuditEvent {
+  return eventOf(input, 'delete_tag', { tag, digest, manifest_digest: digest })
 }
 
 /** Live = open and not past its expiry. */

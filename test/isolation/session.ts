@@ -167,8 +167,8 @@ export class Session {
       first: async <R extends object>(statement: Sql) => (await query(statement)).rows[0] as R | undefined,
       run: async (statement) => (await query(statement)).rowCount ?? 0,
       lock: async (key) => {
-        const text = 'select pg_advisory_xact_lock(hashtextextended($1, 0))'
-        await run(ADVISORY, { name: this.#nameOf(text), text, values: [key] })
+        const text = 'select pg_advisory_xact_lock(hashtextextended(key, 0)) from unnest($1::text[]) as key'
+        await run(ADVISORY, { name: this.#nameOf(text), text, values: [typeof key === 'string' ? [key] : key] })
       },
       signal: () => undefined,
     }

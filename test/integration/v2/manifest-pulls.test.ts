@@ -120,5 +120,41 @@ forEachDatabase((database) => {
       assert.equal(await repository.resolve('latest'), a.digest)
       assert.equal((await remove(a.digest)).status, 202)
     })
+
+    // M20
+    test('the write of a digest is conditional too: what counts is whether it is there', async () => {
+      const repository = repositoryOf('m20-digest')
+      const image = anImage()
+      for (const blob of image.blobs) await repository.pushBlob(blob)
+      const [own, other] = [`"${image.digest}"`, `"${digestOf('other')}"`]
+      const put = (headers: Record<string, string>) => repository.tryPutManifest(image, image.digest, headers)
+      for (const headers of [{ 'if-match': own }, { 'if-match': '*' }])
+        assertRefusal(await put(headers), 412, 'PRECONDITION_FAILED')
+      assert.equal(await repository.resolve(image.digest), undefined)
+      assert.equal((await put({ 'if-none-match': '*' })).status, 201)
+      for (const headers of [{ 'if-none-match': '*' }, { 'if-match': other }])
+        assertRefusal(await put(headers), 412, 'PRECONDITION_FAILED')
+      for (const headers of [{ 'if-match': own }, { 'if-match': '*' }]) assert.equal((await put(headers)).status, 201)
+
+      const remove = (headers: Record<string, string>) =>
+        repository.send('DELETE', `manifests/${image.digest}`, { headers })
+      for (const headers of [{ 'if-match': other }, { 'if-match': `W/${own}` }, { 'if-none-match': '*' }])
+        assertRefusal(await remove(headers), 412, 'PRECONDITION_FAILED')
+      assert.equal(await repository.resolve(image.digest), image.digest)
+      assert.equal((await remove({ 'if-match': `${other}, ${own}` })).status, 202)
+      assertRefusal(await remove({ 'if-match': own }), 404, 'MANIFEST_UNKNOWN')
+    })
+
+    // M16, M20
+    test('with tags beside the digest it is they that must name what is expected', async () => {
+      const repository = repositoryOf('m20-tags')
+      const [a, b] = [await repository.push(anImage(), 'one'), await repository.push(anImage())]
+      const put = (headers: Record<string, string>) => repository.tryPutManifest(b, `${b.digest}?tag=one`, headers)
+      assertRefusal(await put({ 'if-match': `"${b.digest}"` }), 412, 'PRECONDITION_FAILED')
+      assertRefusal(await put({ 'if-none-match': '*' }), 412, 'PRECONDITION_FAILED')
+      assert.equal(await repository.resolve('one'), a.digest)
+      assert.equal((await put({ 'if-match': `"${a.digest}"` })).status, 201)
+      assert.equal(await repository.resolve('one'), b.digest)
+    })
   })
 })

@@ -84,6 +84,15 @@ forEachDatabase((database) => {
       assert.equal((await list(repository, late.digest)).length, 1)
     })
 
+    // L2, as for every list
+    test('a page of no entries is empty and leads nowhere', async () => {
+      const repository = repositoryOf('l2')
+      const subject = await repository.push(anImage(), '1.0')
+      await repository.push(aReferrer(subject, SIGNATURE))
+      const answer = await repository.send('GET', `referrers/${subject.digest}?n=0`)
+      assert.deepEqual([answer.status, answer.json().manifests, answer.headers['link']], [200, [], undefined])
+    })
+
     // F1
     test('an index may have a subject', async () => {
       const repository = repositoryOf('f1-index')
