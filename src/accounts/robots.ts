@@ -43,6 +43,19 @@ export function robotSealContext(namespaceId: number, shortName: string): string
   return `robot ${namespaceId}+${shortName}`
 }
 
+/**
+ * Whether a name belongs to a robot account of another namespace. The same where there is none of that name: which ones
+ * there are is told to nobody from outside.
+ */
+export function isRobotElsewhere(
+  name: string,
+  found: { readonly kind: string; readonly namespaceId: number } | undefined,
+  namespace: { readonly id: number; readonly name: string },
+): boolean {
+  if (found !== undefined) return found.kind === 'robot' && found.namespaceId !== namespace.id
+  return name.includes('+') && !name.startsWith(`${namespace.name}+`)
+}
+
 export interface Robot {
   readonly id: number
   readonly namespaceId: number

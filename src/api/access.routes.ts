@@ -1,8 +1,10 @@
 import { Type } from 'typebox'
+import { isRobotElsewhere } from '../accounts/robots.ts'
 import { capRepositoryRole, holdsTeamRole } from '../accounts/roles.ts'
 import { accessSettings, explainSubject } from '../auth/explanation.ts'
 import { isReadableName } from '../oci/name.ts'
 import { refuse } from '../platform/errors.ts'
+import { splitPath } from '../repositories/repositories.ts'
 import { answer, refusalFor, resolve } from './rest-edge.ts'
 import { restRoute } from './rest-route.ts'
 
@@ -49,7 +51,9 @@ const explainAccess = restRoute({
         : capRepositoryRole(repositoryRole, caps.repository) === 'admin'
     if (!isSuperuser && !administers) throw refusalFor(caller)
     const subject = params['subject'] ?? ''
-    const explained = await db.read(explainSubject, { subject, path, settings: accessSettings(config, subject) })
+    const unseen = !isSuperuser && isRobotElsewhere(subject, undefined, { id: 0, name: splitPath(path).namespace })
+    const asked = { subject, path, settings: accessSettings(config, subject) }
+    const explained = unseen ? undefined : await db.read(explainSubject, asked)
     if (explained === undefined) throw refuse('NOT_FOUND', {}, `There is no user or robot account ${subject}.`)
     return answer(200, explained)
   },

@@ -9,7 +9,11 @@ import type { ApiRoute } from './route.ts'
 const BASE = '/api/explorer'
 
 /** Swagger UI with our document, as its own page: calls go with the session of the browser and the token of its cookie. */
-const start = `window.addEventListener('load', () => {
+const start = `const dark = matchMedia('(prefers-color-scheme: dark)')
+const follow = () => document.documentElement.classList.toggle('dark-mode', dark.matches)
+dark.addEventListener('change', follow)
+follow()
+window.addEventListener('load', () => {
   SwaggerUIBundle({
     url: '/api/v1/openapi.json',
     dom_id: '#explorer',

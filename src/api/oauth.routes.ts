@@ -210,10 +210,12 @@ const localApp = restRoute({
     access_token: text('Comes back in the JSON'),
     format: text('`json` for programs'),
   },
-  answers: { 200: { describe: 'The page' } },
-  async handle(_context, { caller, query }) {
+  answers: { 200: { describe: 'The page' }, 303: { describe: 'To sign in' } },
+  async handle({ services }, { caller, exchange, query }) {
+    const wantsJson = query.format === 'json'
+    if (caller.by === 'anonymous' && !wantsJson && services.config.accounts.directLogin) return toLogin(exchange)
     requireLogin(caller)
-    if (query.format === 'json') return answer(200, { access_token: query.access_token ?? null }, NO_STORE)
+    if (wantsJson) return answer(200, { access_token: query.access_token ?? null }, NO_STORE)
     if (query.scope === undefined)
       return page(200, {
         title: 'Nothing was granted',

@@ -42,6 +42,8 @@ input { width: 100%; font: inherit; padding: .55rem .7rem; color: var(--text); b
 input[aria-invalid="true"] { border-color: var(--wrong); border-width: 2px; }
 button { font: inherit; font-weight: 600; padding: .6rem 1.25rem; color: var(--on-accent); background: var(--accent); border: 0; border-radius: .4rem; cursor: pointer; }
 button:hover { background: var(--accent-strong); }
+button + button { margin-left: .6rem; }
+button + p, form + p { margin: 1rem 0 0; }
 button.secondary { color: var(--accent); background: var(--surface); box-shadow: inset 0 0 0 1px var(--field); }
 button.secondary:hover { color: var(--accent-strong); background: var(--code); }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
@@ -54,6 +56,7 @@ button.secondary:hover { color: var(--accent-strong); background: var(--code); }
   header { padding: 1.25rem 1.85rem 1rem; }
   main { margin: 0 .75rem 2rem; padding: 1.25rem 1.1rem 1.5rem; }
   button { width: 100%; }
+  button + button { margin: .6rem 0 0; }
 }
 `.trim()
 

@@ -1,4 +1,5 @@
 import { findAccount } from '../accounts/accounts.ts'
+import { isRobotElsewhere } from '../accounts/robots.ts'
 import type { RepositoryRole } from '../accounts/roles.ts'
 import { type Doing, type EventKind, recordEvent } from '../audit/audit.ts'
 import type { Tx } from '../db/db.ts'
@@ -43,11 +44,11 @@ export interface CreateDefaultPermission {
  */
 export async function createDefaultPermission(tx: Tx, input: CreateDefaultPermission): Promise<DefaultPermission> {
   const { namespaceId, uuid, role, delegate } = input
-  await holdOrganization(tx, namespaceId)
+  const organization = { id: namespaceId, name: (await holdOrganization(tx, namespaceId)).name }
   if (((await countDefaultPermissions(tx, namespaceId, MAX_RULES))?.rules ?? 0) >= MAX_RULES)
     throw refuse('REFUSED', {}, `An organization has at most ${MAX_RULES} default permissions.`)
-  const creatorId = input.creator === undefined ? null : await accountIn(tx, namespaceId, input.creator)
-  const accountId = delegate.kind === 'user' ? await accountIn(tx, namespaceId, delegate.name) : null
+  const creatorId = input.creator === undefined ? null : await accountIn(tx, organization, input.creator)
+  const accountId = delegate.kind === 'user' ? await accountIn(tx, organization, delegate.name) : null
   const team = delegate.kind === 'team' ? await selectTeam(tx, namespaceId, delegate.name) : undefined
   if (delegate.kind === 'team' && team === undefined)
     throw refuse('REFUSED', {}, `The organization has no team ${delegate.name}.`)
@@ -61,11 +62,11 @@ export async function createDefaultPermission(tx: Tx, input: CreateDefaultPermis
   return logged(tx, input, 'create_prototype_permission', await selectDefaultPermission(tx, namespaceId, uuid), {})
 }
 
-async function accountIn(tx: Tx, namespaceId: number, name: string): Promise<number> {
+async function accountIn(tx: Tx, organization: { id: number; name: string }, name: string): Promise<number> {
   const account = await findAccount(tx, { name })
-  if (account === undefined) throw refuse('INVALID_REQUEST', {}, `There is no user ${name}.`)
-  if (account.kind === 'robot' && account.namespaceId !== namespaceId)
+  if (isRobotElsewhere(name, account, organization))
     throw refuse('REFUSED', {}, `The robot account ${name} belongs to another namespace.`)
+  if (account === undefined) throw refuse('INVALID_REQUEST', {}, `There is no user ${name}.`)
   return account.id
 }
 

@@ -2,6 +2,7 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
 import { type Account, findAccount, findAccountByEmail } from '../accounts/accounts.ts'
 import { bumpRights } from '../accounts/epochs.ts'
 import { parseEmail } from '../accounts/names.ts'
+import { isRobotElsewhere } from '../accounts/robots.ts'
 import { type Doing, type EventKind, type Metadata, recordEvent } from '../audit/audit.ts'
 import type { Tx } from '../db/db.ts'
 import { createNotice, withdrawNotices } from '../notices/notices.ts'
@@ -86,11 +87,11 @@ export async function addOrInviteUser(
   const team = await selectTeam(tx, namespaceId, input.team)
   if (team === undefined) throw refuse('NOT_FOUND')
   const found = await findAccount(tx, { name: input.member })
+  if (isRobotElsewhere(input.member, found, { id: namespaceId, name: organization }))
+    throw refuse('REFUSED', {}, 'A robot account can only be in teams of the organization that it belongs to.')
   if (found === undefined) throw refuse('INVALID_REQUEST', {}, `There is no user ${input.member}.`)
   const { id: accountId, name, kind, email } = found
   const account = { name, kind, email }
-  if (kind === 'robot' && found.namespaceId !== namespaceId)
-    throw refuse('REFUSED', {}, 'A robot account can only be in teams of the organization that it belongs to.')
   if ((await selectIsMember(tx, team.id, accountId)) !== undefined)
     throw refuse('REFUSED', {}, `${name} is in the team ${team.name} already.`)
   const joins =

@@ -77,7 +77,7 @@ export async function removeMember(tx: Tx, input: { namespaceId: number; name: s
   // Of somebody who does not belong here nobody learns which address is theirs.
   const reach = left.length > 0 ? account : { ...account, email: null }
   const ended = await endInvites(tx, { where: { namespaceId }, account: reach })
-  await bumpRights(tx, { scope: `s:${account.id}`, nowMs: doing.nowMs })
+  if (left.length + taken.length > 0) await bumpRights(tx, { scope: `s:${account.id}`, nowMs: doing.nowMs })
   for (const invite of ended) await logEndedInvite(tx, input, account.name, invite)
   // Quay logs nothing here; a right that is taken away without a trace is one that nobody can ask about.
   const { actor, address, nowMs } = doing

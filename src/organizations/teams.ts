@@ -1,5 +1,6 @@
 import { findAccount } from '../accounts/accounts.ts'
 import { bumpRights } from '../accounts/epochs.ts'
+import { isRobotElsewhere } from '../accounts/robots.ts'
 import type { RepositoryRole, TeamRole } from '../accounts/roles.ts'
 import { type Doing, type EventKind, type Metadata, recordEvent } from '../audit/audit.ts'
 import type { Tx } from '../db/db.ts'
@@ -120,11 +121,15 @@ export async function deleteTeamMember(
   tx: Tx,
   input: { namespaceId: number; team: string; member: string; doing: Doing },
 ): Promise<void> {
-  const { namespaceId, doing } = input
-  await holdOrganization(tx, namespaceId)
+  const { namespaceId, member, doing } = input
+  const { name: organization } = await holdOrganization(tx, namespaceId)
   const team = await selectTeam(tx, namespaceId, input.team)
-  const account = await findAccount(tx, { name: input.member })
-  if (team === undefined || account === undefined) throw refuse('NOT_FOUND')
+  const account = await findAccount(tx, { name: member })
+  if (team === undefined) throw refuse('NOT_FOUND')
+  const isElsewhere = isRobotElsewhere(member, account, { id: namespaceId, name: organization })
+  if (isElsewhere)
+    throw refuse('REFUSED', {}, `${member} is not in the team ${team.name}, and has not been invited to it.`)
+  if (account === undefined) throw refuse('NOT_FOUND')
   const wasMember = (await removeTeamMember(tx, team.id, account.id)) > 0
   // Of somebody who is not in the team nobody learns here which address is theirs.
   const reach = wasMember ? account : { ...account, email: null }

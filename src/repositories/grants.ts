@@ -1,5 +1,6 @@
 import { findAccount } from '../accounts/accounts.ts'
 import { bumpRights } from '../accounts/epochs.ts'
+import { isRobotElsewhere } from '../accounts/robots.ts'
 import type { RepositoryRole } from '../accounts/roles.ts'
 import { type Doing, recordEvent } from '../audit/audit.ts'
 import type { Tx } from '../db/db.ts'
@@ -82,13 +83,13 @@ export interface ChangeGrant {
 export async function grantToAccount(tx: Tx, input: ChangeGrant & { role: RepositoryRole }): Promise<Grant> {
   const { repositoryId, name, role, doing } = input
   const { repository, account } = await hold(tx, input)
-  if (account === undefined || (await lockGrantee(tx, account.id)) === undefined)
-    throw refuse('INVALID_REQUEST', {}, `There is no user or robot account ${name}.`)
-  refuseOwner(repository, account)
-  if (account.kind === 'robot' && account.namespaceId !== repository.namespaceId) {
+  if (isRobotElsewhere(name, account, { id: repository.namespaceId, name: repository.namespace })) {
     const sentence = `The robot account ${name} can have rights only in the namespace that it belongs to.`
     throw refuse('INVALID_REQUEST', {}, sentence)
   }
+  if (account === undefined || (await lockGrantee(tx, account.id)) === undefined)
+    throw refuse('INVALID_REQUEST', {}, `There is no user or robot account ${name}.`)
+  refuseOwner(repository, account)
   await upsertGrant(tx, account.id, repositoryId, role)
   await bumpRights(tx, { scope: `r:${repositoryId}`, nowMs: doing.nowMs })
   const grant = await findGrant(tx, { id: repositoryId, namespaceId: repository.namespaceId, name })

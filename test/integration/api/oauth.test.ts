@@ -345,7 +345,7 @@ describe('OAuth 2', () => {
       for (const client of [await registry.bearer('owner', everything), new RestClient(registry.url)]) {
         assert.equal((await client.get(at({ ...asked, format: 'json' }))).status, 401)
         assert.equal((await sendForm(client, '/oauth/authorizeapp', asked)).status, 401)
-        assert.equal((await client.get('/oauth/localapp?scope=x')).status, 401)
+        assert.equal((await client.get('/oauth/localapp?scope=x&format=json')).status, 401)
       }
       await registry.addUser('pat')
       const assign = `/oauth/authorize/assignuser?${queryText({ ...asked, username: 'pat' })}`
