@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import { Type } from 'typebox'
 import {
   type AppToken,
   appTokenSealContext,
@@ -11,6 +10,7 @@ import {
 import { hashSecretText, newSecretText } from '../accounts/robots.ts'
 import { refuse } from '../platform/errors.ts'
 import { empty } from '../platform/reply.ts'
+import { Type } from '../platform/schema.ts'
 import { Seal } from '../platform/seal.ts'
 import { mailDate, mailDateOrNull } from './quay-dates.ts'
 import { answer } from './rest-edge.ts'

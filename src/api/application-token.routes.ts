@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import { Type } from 'typebox'
 import { getApplication } from '../oauth/applications.ts'
 import { includesScopes, parseScopeText, plainScopeText } from '../oauth/scopes.ts'
 import {
@@ -13,6 +12,7 @@ import {
 } from '../oauth/tokens.ts'
 import { refuse } from '../platform/errors.ts'
 import { empty } from '../platform/reply.ts'
+import { Type } from '../platform/schema.ts'
 import { isoDate } from './quay-dates.ts'
 import type { RestCaller } from './rest-caller.ts'
 import { answer } from './rest-edge.ts'

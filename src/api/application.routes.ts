@@ -1,4 +1,3 @@
-import { Type } from 'typebox'
 import { newSecretText } from '../accounts/robots.ts'
 import { holdsTeamRole } from '../accounts/roles.ts'
 import {
@@ -14,6 +13,7 @@ import {
 } from '../oauth/applications.ts'
 import { refuse } from '../platform/errors.ts'
 import { empty } from '../platform/reply.ts'
+import { Type } from '../platform/schema.ts'
 import { Seal } from '../platform/seal.ts'
 import { Avatar, avatarOf } from './avatar.ts'
 import { Organization } from './organization.routes.ts'

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import { Type } from 'typebox'
+import { Type } from '../platform/schema.ts'
 import type { ApiServices } from './services.ts'
 
 export const Avatar = Type.Object(

@@ -1,5 +1,5 @@
-import { Type } from 'typebox'
 import { formatDuration } from '../platform/config/duration.ts'
+import { Type } from '../platform/schema.ts'
 import { version } from '../platform/version.ts'
 import { LOCAL_HANDLER } from './oauth-request.ts'
 import { answer } from './rest-edge.ts'
@@ -52,7 +52,7 @@ const absentFeatures = [
   ...['PROXY_STORAGE', 'FIPS'],
 ] as const
 
-const AnyObject = Type.Record(Type.String(), Type.Unknown())
+const AnyObject = Type.Record(Type.Unknown())
 
 /** GET /config. What pages need to know before anybody signs in; nothing secret is in it. */
 const getConfig = restRoute({
@@ -69,7 +69,7 @@ const getConfig = restRoute({
       describe: 'It',
       schema: Type.Object({
         config: AnyObject,
-        features: Type.Record(Type.String(), Type.Boolean()),
+        features: Type.Record(Type.Boolean()),
         oauth: AnyObject,
         external_login: Type.Array(AnyObject),
         registry_state: Type.Union([Type.Literal('normal'), Type.Literal('readonly')]),

@@ -1,6 +1,6 @@
-import { Type } from 'typebox'
 import { countPending, listDeletedNamespaces, releaseName } from '../gc/purge.ts'
 import { empty } from '../platform/reply.ts'
+import { Type } from '../platform/schema.ts'
 import { isoDate } from './quay-dates.ts'
 import { answer } from './rest-edge.ts'
 import { text } from './rest-query.ts'

@@ -1,4 +1,4 @@
-import { Type } from 'typebox'
+import { Type } from '../platform/schema.ts'
 import { version } from '../platform/version.ts'
 import { documentedRoutes, openApiDocument, swaggerDocument } from './openapi.ts'
 import type { RestCaller } from './rest-caller.ts'
@@ -8,7 +8,7 @@ import type { AnyRestRoute } from './rest-route.ts'
 import { restRoute } from './rest-route.ts'
 import type { ApiServices } from './services.ts'
 
-const AnyObject = Type.Record(Type.String(), Type.Unknown())
+const AnyObject = Type.Record(Type.Unknown())
 
 /** Both documents show what is switched on here. `all` is the list that these routes are part of. */
 export function documentRoutes(all: () => readonly AnyRestRoute[]): readonly AnyRestRoute[] {

@@ -1,4 +1,4 @@
-import { Type } from 'typebox'
+import { Type } from '../platform/schema.ts'
 import { answer } from './rest-edge.ts'
 import { messageRefusal, type ProblemTitle, problemStatuses } from './rest-errors.ts'
 import { restRoute } from './rest-route.ts'

@@ -1,7 +1,7 @@
-import { Type } from 'typebox'
 import { findMember, listCollaborators, listMembers, type Member, removeMember } from '../organizations/members.ts'
 import { refuse } from '../platform/errors.ts'
 import { empty } from '../platform/reply.ts'
+import { Type } from '../platform/schema.ts'
 import { Avatar, avatarOf } from './avatar.ts'
 import { answer } from './rest-edge.ts'
 import { restRoute } from './rest-route.ts'

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { Type } from 'typebox'
 import { createMessage, deleteMessage, listMessages } from '../messages/messages.ts'
 import { empty } from '../platform/reply.ts'
+import { Type } from '../platform/schema.ts'
 import { answer } from './rest-edge.ts'
 import { problem } from './rest-errors.ts'
 import { restRoute } from './rest-route.ts'

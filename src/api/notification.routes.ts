@@ -1,6 +1,6 @@
-import { Type } from 'typebox'
 import { dismissNotice, findNotice, listNotices, type Notice } from '../notices/notices.ts'
 import { refuse } from '../platform/errors.ts'
+import { Type } from '../platform/schema.ts'
 import { inviteCode } from './invitations.ts'
 import { mailDate } from './quay-dates.ts'
 import { answer } from './rest-edge.ts'
@@ -14,7 +14,7 @@ const UserNotification = Type.Object(
     organization: Type.Union([Type.String(), Type.Null()]),
     kind: Type.String(),
     created: Type.String(),
-    metadata: Type.Record(Type.String(), Type.Unknown()),
+    metadata: Type.Record(Type.Unknown()),
     dismissed: Type.Boolean(),
   },
   { $id: 'UserNotification' },

@@ -1,11 +1,11 @@
 import { randomUUID, timingSafeEqual } from 'node:crypto'
-import { Type } from 'typebox'
 import { parseBasic } from '../identity/basic.ts'
 import { findOwnedApplication } from '../oauth/applications.ts'
 import { redeemCode } from '../oauth/codes.ts'
 import { hashTokenSecret, MAX_LIFETIME_SECONDS, newTokenSecret } from '../oauth/tokens.ts'
 import { isRefusal } from '../platform/errors.ts'
 import { json } from '../platform/reply.ts'
+import { Type } from '../platform/schema.ts'
 import { clientSecretOf } from './application.routes.ts'
 import { NO_STORE } from './oauth-consent.ts'
 import { answer } from './rest-edge.ts'
@@ -32,7 +32,7 @@ const accessToken = restRoute({
   alwaysOpen: true,
   form: true,
   csrf: 'own',
-  body: Type.Record(Type.String(), Type.String()),
+  body: Type.Record(Type.String()),
   query: {
     grant_type: text('`authorization_code`'),
     client_id: text('Of the application'),

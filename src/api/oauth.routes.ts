@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import { Type } from 'typebox'
 import { issueCode } from '../oauth/codes.ts'
 import { includesScopes, parseScopeText, plainScopeText } from '../oauth/scopes.ts'
 import {
@@ -12,6 +11,7 @@ import {
 } from '../oauth/tokens.ts'
 import type { Exchange } from '../platform/exchange.ts'
 import type { Reply } from '../platform/reply.ts'
+import { Type } from '../platform/schema.ts'
 import { html } from './html.ts'
 import { localAppScript } from './local-app-script.ts'
 import { consentJson, consentPage, found, NO_STORE, refusalHere, refusalThere } from './oauth-consent.ts'
@@ -33,7 +33,7 @@ import { text } from './rest-query.ts'
 import { restRoute } from './rest-route.ts'
 
 const CODE_LIFETIME_MS = 10 * 60_000
-const Form = Type.Record(Type.String(), Type.String())
+const Form = Type.Record(Type.String())
 const common = { tag: 'oauth', internal: true, page: true, alwaysOpen: true } as const
 
 /** What a request for an authorization says (RFC 6749, 4.1.1; RFC 7636, 4.3). */

@@ -1,4 +1,3 @@
-import { Type } from 'typebox'
 import { capTeamRole, holdsTeamRole } from '../accounts/roles.ts'
 import { deleteNamespace } from '../organizations/deletion.ts'
 import {
@@ -9,6 +8,7 @@ import {
 } from '../organizations/organizations.ts'
 import { refuse } from '../platform/errors.ts'
 import { empty } from '../platform/reply.ts'
+import { Type } from '../platform/schema.ts'
 import { Avatar, avatarOf } from './avatar.ts'
 import { chosenTagWindow, tagExpirationSeconds } from './namespace-settings.ts'
 import type { RestContext } from './rest-context.ts'
@@ -40,7 +40,7 @@ export const Organization = Type.Object(
     avatar: Avatar,
     is_admin: Type.Boolean(),
     is_member: Type.Boolean(),
-    teams: Type.Optional(Type.Record(Type.String(), TeamInOrg)),
+    teams: Type.Optional(Type.Record(TeamInOrg)),
     ordered_teams: Type.Optional(Type.Array(Type.String())),
     invoice_email: Type.Optional(Type.Boolean()),
     invoice_email_address: Type.Optional(Type.Union([Type.String(), Type.Null()])),
@@ -50,7 +50,7 @@ export const Organization = Type.Object(
   { $id: 'Organization' },
 )
 
-export interface OrganizationViewer {
+interface OrganizationViewer {
   readonly accountId: number
   readonly isAdmin: boolean
   readonly isMember: boolean
@@ -59,7 +59,7 @@ export interface OrganizationViewer {
 }
 
 /** The organization as a viewer sees it; undefined when it is gone. */
-export async function organizationView(services: ApiServices, namespaceId: number, viewer: OrganizationViewer) {
+async function organizationView(services: ApiServices, namespaceId: number, viewer: OrganizationViewer) {
   const { accountId, isAdmin, isMember, readsAll } = viewer
   const seesTeams = isMember || readsAll
   const seesSettings = isAdmin || readsAll

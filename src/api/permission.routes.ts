@@ -1,6 +1,6 @@
-import { Type } from 'typebox'
 import { refuse } from '../platform/errors.ts'
 import { empty } from '../platform/reply.ts'
+import { Type } from '../platform/schema.ts'
 import {
   findGrant,
   findTeamGrant,
@@ -58,7 +58,7 @@ const listUsers = restRoute({
   answers: {
     200: {
       describe: 'The grants',
-      schema: Type.Object({ permissions: Type.Record(Type.String(), UserPermission) }),
+      schema: Type.Object({ permissions: Type.Record(UserPermission) }),
     },
   },
   async handle({ services }, { repository, namespace }) {
@@ -155,7 +155,7 @@ const listTeams = restRoute({
   answers: {
     200: {
       describe: 'The grants',
-      schema: Type.Object({ permissions: Type.Record(Type.String(), TeamPermission) }),
+      schema: Type.Object({ permissions: Type.Record(TeamPermission) }),
     },
   },
   async handle({ services }, { repository }) {

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import { Type } from 'typebox'
 import {
   changeDefaultPermission,
   createDefaultPermission,
@@ -8,6 +7,7 @@ import {
   listDefaultPermissions,
 } from '../organizations/default-permissions.ts'
 import { empty } from '../platform/reply.ts'
+import { Type } from '../platform/schema.ts'
 import { Avatar, avatarOf } from './avatar.ts'
 import { answer } from './rest-edge.ts'
 import { restRoute } from './rest-route.ts'

@@ -1,5 +1,5 @@
-import { Type } from 'typebox'
 import { holdsTeamRole } from '../accounts/roles.ts'
+import { Type } from '../platform/schema.ts'
 import { decorate, type Listed, listReadable, listVisibleIn } from '../repositories/listing.ts'
 import { listStarred } from '../repositories/stars.ts'
 import { unixSeconds } from './quay-dates.ts'

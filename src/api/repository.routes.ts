@@ -1,9 +1,9 @@
 import { createHmac } from 'node:crypto'
-import { Type } from 'typebox'
 import { capTeamRole, holdsRepositoryRole, holdsTeamRole } from '../accounts/roles.ts'
 import { whyNotCreatable } from '../oci/name.ts'
 import { refuse } from '../platform/errors.ts'
 import { empty, json } from '../platform/reply.ts'
+import { Type } from '../platform/schema.ts'
 import { deleteRepository, describeRepository, setState, setVisibility } from '../repositories/changes.ts'
 import { findDetail, type TagSummary } from '../repositories/details.ts'
 import { putRepository, splitPath } from '../repositories/repositories.ts'
@@ -44,7 +44,7 @@ const RepoDetail = Type.Object(
     tag_expiration_s: Type.Integer(),
     is_free_account: Type.Boolean(),
     state: RepositoryState,
-    tags: Type.Optional(Type.Record(Type.String(), RepoTag)),
+    tags: Type.Optional(Type.Record(RepoTag)),
     can_write: Type.Boolean(),
     can_admin: Type.Boolean(),
     stats: Type.Optional(Type.Array(Type.Object({ date: Type.String(), count: Type.Integer() }))),

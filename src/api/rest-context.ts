@@ -1,6 +1,6 @@
-import type { TSchema } from 'typebox'
 import type { PasswordCipher } from '../identity/encrypted-password.ts'
 import type { Reply } from '../platform/reply.ts'
+import type { Schema } from '../platform/schema.ts'
 import type { PageTokens } from './page-token.ts'
 import type { RestCallers } from './rest-caller.ts'
 import type { ApiServices } from './services.ts'
@@ -9,7 +9,7 @@ import type { ApiServices } from './services.ts'
 export interface DeclaredRoute {
   readonly operationId: string
   readonly page?: true
-  readonly answers: Readonly<Record<number, { readonly describe: string; readonly schema?: TSchema }>>
+  readonly answers: Readonly<Record<number, { readonly describe: string; readonly schema?: Schema }>>
 }
 
 /** What the handlers of the REST API work with; lives as long as the server. */

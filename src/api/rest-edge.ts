@@ -1,5 +1,4 @@
-import type { TSchema } from 'typebox'
-import { Compile, type Validator } from 'typebox/compile'
+import type { Validator } from 'typebox/compile'
 import { capRepositoryRole, capTeamRole, holdsRepositoryRole, holdsTeamRole, holdsUserRole } from '../accounts/roles.ts'
 import type { Access } from '../auth/access.ts'
 import { isReadableName } from '../oci/name.ts'
@@ -7,6 +6,7 @@ import { readBody } from '../platform/body.ts'
 import { refuse } from '../platform/errors.ts'
 import type { Exchange } from '../platform/exchange.ts'
 import { json, type Reply } from '../platform/reply.ts'
+import type { Schema } from '../platform/schema.ts'
 import { splitPath } from '../repositories/repositories.ts'
 import { queryOf } from './request.ts'
 import type { RestCaller } from './rest-caller.ts'
@@ -193,12 +193,12 @@ async function readForm({ services }: RestContext, { request, response }: Exchan
   return fields
 }
 
-const validators = new WeakMap<TSchema, Validator>()
+const validators = new WeakMap<Schema, Validator>()
 
 async function readJson(
   { services }: RestContext,
   route: AnyRestRoute,
-  schema: TSchema,
+  schema: Schema,
   { request, response }: Exchange,
 ): Promise<unknown> {
   const read = await readBody(request, response, BODY_BYTES, services.config.server.bodyIdleTimeoutMs)
@@ -209,16 +209,20 @@ async function readJson(
   if (!/^application\/(?:[\w.+-]*\+)?json\s*(;|$)/i.test(request.headers['content-type'] ?? '') && !route.bodyOptional)
     throw messageRefusal(415, 'The body must be JSON, sent with Content-Type: application/json.')
   const value = parseJson(read.bytes)
-  let validator = validators.get(schema)
-  if (validator === undefined) {
-    validator = Compile(schema)
-    validators.set(schema, validator)
-  }
+  const validator = validators.get(schema) ?? (await compile(schema))
   if (validator.Check(value)) return value
   const errors = [...validator.Errors(value)]
     .slice(0, 5)
     .map((error) => `${error.instancePath || 'body'}: ${error.message}`)
   throw problem('invalid_request', `The body does not fit what this call takes:\n${errors.join('\n')}`)
+}
+
+/** The compiler is loaded for the first body: a server that only serves images never needs it. */
+async function compile(schema: Schema): Promise<Validator> {
+  const { Compile } = await import('typebox/compile')
+  const validator = Compile(schema)
+  validators.set(schema, validator)
+  return validator
 }
 
 /** JSON of bounded depth. Keys that reach into prototypes are refused: nothing that is sent here has one. */

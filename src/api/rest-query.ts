@@ -1,4 +1,4 @@
-import { Type } from 'typebox'
+import { Type } from '../platform/schema.ts'
 import { messageRefusal } from './rest-errors.ts'
 import type { QueryParameter } from './rest-route.ts'
 

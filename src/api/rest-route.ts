@@ -1,4 +1,3 @@
-import type { Static, TSchema } from 'typebox'
 import type { RepositoryRole, TeamRole, UserRole } from '../accounts/roles.ts'
 import type { Doing } from '../audit/audit.ts'
 import type { Namespace } from '../auth/access.ts'
@@ -6,6 +5,7 @@ import type { ScopeName } from '../oauth/scopes.ts'
 import type { Config } from '../platform/config/config.ts'
 import type { Exchange } from '../platform/exchange.ts'
 import type { Reply } from '../platform/reply.ts'
+import type { Schema, Static } from '../platform/schema.ts'
 import type { Repository } from '../repositories/repository.ts'
 import type { RestCaller } from './rest-caller.ts'
 import type { RestContext } from './rest-context.ts'
@@ -32,7 +32,7 @@ export type RestMethod = 'GET' | 'POST' | 'PUT' | 'DELETE'
 /** A parameter of the query, as it is read and as it is documented. */
 export interface QueryParameter<T> {
   readonly describe: string
-  readonly schema: TSchema
+  readonly schema: Schema
   parse(text: string | undefined, name: string): T
 }
 export type Query = Readonly<Record<string, QueryParameter<unknown>>>
@@ -59,11 +59,11 @@ export interface RestRequest<Q, B> {
 export interface RestAnswer {
   readonly describe: string
   /** Absent: no body. */
-  readonly schema?: TSchema
+  readonly schema?: Schema
 }
 
 /** A route of the REST API: data first. Router, validation, permission, both API documents and the matrix read it. */
-export interface RestRoute<Q extends Query, B extends TSchema> {
+export interface RestRoute<Q extends Query, B extends Schema> {
   readonly method: RestMethod
   /** With `{names}`; in Quay's form, with or without a slash at the end. Both forms are served. */
   readonly path: string
@@ -103,8 +103,8 @@ export interface RestRoute<Q extends Query, B extends TSchema> {
 }
 
 /** A route whose query and body nobody but itself knows. */
-export type AnyRestRoute = RestRoute<Query, TSchema>
+export type AnyRestRoute = RestRoute<Query, Schema>
 
-export function restRoute<Q extends Query, B extends TSchema>(declaration: RestRoute<Q, B>): AnyRestRoute {
+export function restRoute<Q extends Query, B extends Schema>(declaration: RestRoute<Q, B>): AnyRestRoute {
   return declaration as unknown as AnyRestRoute
 }

@@ -1,4 +1,3 @@
-import { type TSchema, Type } from 'typebox'
 import {
   createRobot,
   deleteRobot,
@@ -14,6 +13,7 @@ import {
 import { holdsTeamRole, holdsUserRole } from '../accounts/roles.ts'
 import { refuse } from '../platform/errors.ts'
 import { empty } from '../platform/reply.ts'
+import { type Schema, Type } from '../platform/schema.ts'
 import { Seal } from '../platform/seal.ts'
 import { Avatar, avatarOf } from './avatar.ts'
 import { mailDate, mailDateOrNull } from './quay-dates.ts'
@@ -34,7 +34,7 @@ const RobotView = Type.Object(
     last_accessed: Moment,
     description: Type.String(),
     token: Type.Optional(Type.String()),
-    unstructured_metadata: Type.Optional(Type.Union([Type.Record(Type.String(), Type.Unknown()), Type.Null()])),
+    unstructured_metadata: Type.Optional(Type.Union([Type.Record(Type.Unknown()), Type.Null()])),
   },
   { $id: 'Robot' },
 )
@@ -55,7 +55,7 @@ const RobotListItem = Type.Object(
 const CreateRobot = Type.Object(
   {
     description: Type.Optional(Type.Union([Type.String(), Type.Null()])),
-    unstructured_metadata: Type.Optional(Type.Union([Type.Record(Type.String(), Type.Unknown()), Type.Null()])),
+    unstructured_metadata: Type.Optional(Type.Union([Type.Record(Type.Unknown()), Type.Null()])),
   },
   { $id: 'CreateRobot' },
 )
@@ -196,7 +196,7 @@ function routesAt(place: Place): AnyRestRoute[] {
     operationId: `create${names('Robot')}`,
     summary: 'Creates a robot account',
     access: place.change,
-    body: CreateRobot as TSchema,
+    body: CreateRobot as Schema,
     bodyOptional: true,
     answers: { 201: { describe: 'It, with its token', schema: RobotView } },
     async handle({ services }, request) {

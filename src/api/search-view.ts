@@ -1,4 +1,4 @@
-import { Type } from 'typebox'
+import { Type } from '../platform/schema.ts'
 import type { EntityRow } from '../repositories/entities.ts'
 import type { RepositoryHit } from '../repositories/search.ts'
 import { Avatar, avatarOf } from './avatar.ts'

@@ -1,5 +1,5 @@
-import { Type } from 'typebox'
 import { capTeamRole, holdsTeamRole, holdsUserRole } from '../accounts/roles.ts'
+import { Type } from '../platform/schema.ts'
 import { type EntityRow, listGrantable, prefixOf, searchEntities } from '../repositories/entities.ts'
 import { searchRepositories } from '../repositories/search.ts'
 import { Avatar, avatarOf } from './avatar.ts'

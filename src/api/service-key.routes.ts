@@ -1,6 +1,6 @@
-import { Type } from 'typebox'
 import { refuse } from '../platform/errors.ts'
 import { empty } from '../platform/reply.ts'
+import { Type } from '../platform/schema.ts'
 import {
   approveServiceKey,
   changeServiceKey,
@@ -17,7 +17,7 @@ import { restRoute } from './rest-route.ts'
 import { superuserOnly } from './superuser-user.routes.ts'
 
 const Moment = Type.Union([Type.String(), Type.Null()])
-const AnyObject = Type.Record(Type.String(), Type.Unknown())
+const AnyObject = Type.Record(Type.Unknown())
 const Expiration = Type.Union([Type.Number(), Type.Null()])
 
 const ServiceKeyView = Type.Object(

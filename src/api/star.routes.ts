@@ -1,6 +1,6 @@
-import { Type } from 'typebox'
 import { capRepositoryRole } from '../accounts/roles.ts'
 import { empty } from '../platform/reply.ts'
+import { Type } from '../platform/schema.ts'
 import { deleteStar, listStarred, putStar } from '../repositories/stars.ts'
 import type { RestCaller } from './rest-caller.ts'
 import type { RestContext } from './rest-context.ts'

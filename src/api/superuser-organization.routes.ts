@@ -1,4 +1,3 @@
-import { Type } from 'typebox'
 import { listAppTokens } from '../accounts/app-tokens.ts'
 import { renameNamespace } from '../accounts/profile.ts'
 import { standingOf } from '../accounts/standing.ts'
@@ -7,6 +6,7 @@ import { findNamespace, listOrganizations } from '../organizations/organizations
 import { takeOwnership } from '../organizations/ownership.ts'
 import { isRefusal, refuse } from '../platform/errors.ts'
 import { empty } from '../platform/reply.ts'
+import { Type } from '../platform/schema.ts'
 import { AppTokenList, appTokenView, keepExpiring } from './app-token.routes.ts'
 import { Avatar, avatarOf } from './avatar.ts'
 import { answer } from './rest-edge.ts'

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
-import { Type } from 'typebox'
 import { findRegistrySize, queueRegistrySize } from '../blobs/registry-size.ts'
 import { configSchema } from '../platform/config/schema.ts'
+import { Type } from '../platform/schema.ts'
 import { answer } from './rest-edge.ts'
 import { restRoute } from './rest-route.ts'
 import { superuserOnly } from './superuser-user.routes.ts'
@@ -66,7 +66,7 @@ const changelog = restRoute({
   },
 })
 
-const AnyObject = Type.Record(Type.String(), Type.Unknown())
+const AnyObject = Type.Record(Type.Unknown())
 
 /** GET /api/v1/superuser/config. What this process was started with; every secret in it is `***`. */
 const configuration = restRoute({

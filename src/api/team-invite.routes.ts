@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { Type } from 'typebox'
 import { answerInvite, findInvite, inviteEmail, parseInviteCode, withdrawInvite } from '../organizations/invites.ts'
 import { refuse } from '../platform/errors.ts'
 import { newOpaqueId } from '../platform/ids.ts'
 import { empty } from '../platform/reply.ts'
+import { Type } from '../platform/schema.ts'
 import { html } from './html.ts'
 import { announceInvite, inviteUrl } from './invitations.ts'
 import { page } from './page.ts'
@@ -159,7 +159,7 @@ const inviteAnswer = restRoute({
   internal: true,
   page: true,
   form: true,
-  body: Type.Record(Type.String(), Type.String()),
+  body: Type.Record(Type.String()),
   answers: { 200: { describe: 'The page' } },
   async handle({ services }, { caller, body, doing }) {
     const said = body['answer']

@@ -25,7 +25,7 @@ const BROKEN_MESSAGE = /Connection terminated|Client has encountered a connectio
 const SILENT_MESSAGE = /timeout exceeded when trying to connect|timeout expired|Query read timeout|connection timeout/
 
 /** The five characters by which PostgreSQL classifies an error; empty when the error is none of its own. */
-export function sqlState(error: unknown): string {
+function sqlState(error: unknown): string {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
 }
 

@@ -1,4 +1,4 @@
-import { createTransport } from 'nodemailer'
+import type { Transporter } from 'nodemailer'
 import { JobRefused, type QueueJob, queueJob } from '../jobs/job.ts'
 import type { MailConfig } from '../platform/config/config.ts'
 import type { Seal } from '../platform/seal.ts'
@@ -10,19 +10,7 @@ const IMPLICIT_TLS_PORT = 465
 
 /** Hands waiting mails to the mail server. */
 export function sendMails(config: MailConfig, seal: Seal): QueueJob {
-  const transport = createTransport({
-    host: config.host,
-    port: config.port,
-    secure: config.port === IMPLICIT_TLS_PORT,
-    requireTLS: config.requireTls && config.port !== IMPLICIT_TLS_PORT,
-    ignoreTLS: !config.requireTls && config.port !== IMPLICIT_TLS_PORT,
-    ...(config.user !== undefined && { auth: { user: config.user, pass: config.password?.reveal() ?? '' } }),
-    connectionTimeout: TIMEOUT_MS,
-    greetingTimeout: TIMEOUT_MS,
-    socketTimeout: TIMEOUT_MS,
-    disableFileAccess: true,
-    disableUrlAccess: true,
-  })
+  let transport: Promise<Transporter> | undefined
   return queueJob({
     name: MAIL_JOB,
     maxAttempts: MAIL_ATTEMPTS,
@@ -34,11 +22,30 @@ export function sendMails(config: MailConfig, seal: Seal): QueueJob {
       if (mail.to === NOBODY) return
       // As an address and not as a text, which would be read as a list of them.
       const to = { name: '', address: mail.to }
-      await transport.sendMail({ ...mail, from: config.sender, to }).catch((error: unknown) => {
+      transport ??= openTransport(config)
+      await (await transport).sendMail({ ...mail, from: config.sender, to }).catch((error: unknown) => {
         throw isRejectedAddress(error) ? new JobRefused('The mail server takes no mail for this address') : error
       })
       log.info({ 'mail.subject': mail.subject }, 'A mail was sent')
     },
+  })
+}
+
+/** Most installations never send a mail, so the library is loaded for the first one. */
+async function openTransport(config: MailConfig): Promise<Transporter> {
+  const { createTransport } = await import('nodemailer')
+  return createTransport({
+    host: config.host,
+    port: config.port,
+    secure: config.port === IMPLICIT_TLS_PORT,
+    requireTLS: config.requireTls && config.port !== IMPLICIT_TLS_PORT,
+    ignoreTLS: !config.requireTls && config.port !== IMPLICIT_TLS_PORT,
+    ...(config.user !== undefined && { auth: { user: config.user, pass: config.password?.reveal() ?? '' } }),
+    connectionTimeout: TIMEOUT_MS,
+    greetingTimeout: TIMEOUT_MS,
+    socketTimeout: TIMEOUT_MS,
+    disableFileAccess: true,
+    disableUrlAccess: true,
   })
 }
 

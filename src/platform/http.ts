@@ -109,6 +109,13 @@ export function openHttpServer(options: HttpOptions): HttpServer {
   // Bodies are streams: whoever wants one reads it with a limit.
   fastify.removeAllContentTypeParsers()
   fastify.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
+  // A Content-Type that is none, also an empty one, is judged by whoever wants the body, like any other.
+  fastify.setErrorHandler((error, request, reply) => {
+    const { handler } = request.routeOptions
+    const isNoType = error instanceof Error && 'code' in error && error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE'
+    if (!isNoType || handler === undefined) throw error
+    return handler.call(fastify, request, reply)
+  })
   if (server === undefined) throw new Error('Fastify did not make a server')
   const listening = server
   const connections = new Connections(listening)

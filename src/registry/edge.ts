@@ -329,7 +329,7 @@ async function finish(
   const { log } = options.services
   const { request } = exchange
   try {
-    await sendReply(exchange, reply, commonHeaders)
+    await sendReply(exchange, reply, commonHeaders, options.services.config.server.bodyIdleTimeoutMs)
   } catch (error) {
     log.warn({ error, 'request.id': exchange.id }, 'A response could not be completed; the connection was cut')
   }

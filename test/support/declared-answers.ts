@@ -1,9 +1,9 @@
-import type { TSchema } from 'typebox'
 import { Compile, type Validator } from 'typebox/compile'
 import type { DeclaredRoute } from '../../src/api/rest-context.ts'
 import type { Reply } from '../../src/platform/reply.ts'
+import type { Schema } from '../../src/platform/schema.ts'
 
-const validators = new Map<TSchema, Validator>()
+const validators = new Map<Schema, Validator>()
 
 /**
  * Throws, which makes a 500 of it, when a route answers something that it does not declare. Every server in a test has

@@ -5,7 +5,7 @@ export interface RestOptions {
   readonly headers?: Record<string, string>
   /** Sent as JSON. */
   readonly json?: unknown
-  readonly body?: string
+  readonly body?: string | Uint8Array | undefined
 }
 
 /** Somebody who calls the REST API: with a browser's session, with a Bearer token, or as nobody. */

@@ -113,10 +113,17 @@ export function everyRow(registry: TestRegistry): Map<string, Row[]> {
   const database = new DatabaseSync(placeOf(registry).address, { timeout: 10_000, readOnly: true })
   try {
     const tables = database.prepare("select name from sqlite_master where type = 'table' order by name").all()
-    return new Map(tables.map(({ name }) => [String(name), database.prepare(`select * from "${name}"`).all() as Row[]]))
+    return new Map(
+      tables.map(({ name }) => [String(name), database.prepare(`select * from "${name}"`).all().map(withoutBytes)]),
+    )
   } finally {
     database.close()
   }
+}
+
+function withoutBytes(row: Row): Row {
+  const shown = (value: unknown) => (value instanceof Uint8Array ? Buffer.from(value).toString('hex') : value)
+  return Object.fromEntries(Object.entries(row).map(([name, value]) => [name, shown(value)]))
 }
 
 /** Written by looking, which is no change. */

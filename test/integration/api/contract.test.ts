@@ -102,6 +102,8 @@ describe('what every call of the API has in common', () => {
     for (const [answer, status, told] of [
       [await post(named, 'text/plain'), 415, /application\/json/],
       [await post(named, 'application/x-www-form-urlencoded'), 415, /application\/json/],
+      [await post(named, 'json'), 415, /application\/json/],
+      [await post(named, ''), 415, /application\/json/],
       [await post('{"name": '), 400, /not valid JSON/],
       [await post('['.repeat(100_000)), 400, /nested too deeply/],
       [await post(JSON.stringify({ name: 'refused', email: 'x'.repeat(2 ** 20) })), 413, /larger than/],

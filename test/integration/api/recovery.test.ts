@@ -4,7 +4,9 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { findAccount, setEnabled, setPassword } from '../../../src/accounts/accounts.ts'
 import { sql } from '../../../src/db/sql.ts'
+import { confirmEmail, confirmNewEmail, recoverAccount, sendEmailCode } from '../../../src/identity/email-codes.ts'
 import { listOrganizationsAt } from '../../../src/organizations/organizations.ts'
+import { isRefusal } from '../../../src/platform/errors.ts'
 import { auditOfNamespace } from '../../support/audit.ts'
 import { forEachDatabase } from '../../support/databases.ts'
 import { linkIn, MailServer, submitForm } from '../../support/mail-server.ts'
@@ -199,6 +201,27 @@ describe('accounts and their e-mail addresses', () => {
       assert.equal(await isDead(await registry.browser(), recovery), true)
       const [entry] = await auditOfNamespace(registry, 'rosa', ['user_change_email'])
       assert.deepEqual(entry?.metadata, { email: 'new@lumen.test', old_email: 'rosa@lumen.test' })
+    })
+
+    // Red without the purpose in `takeCode`: the pages ask for it as well.
+    test('a code does nothing but what it was made for', async () => {
+      const { mail, registry } = shared()
+      const { db } = registry.server.services
+      await newUser(registry, mail, 'ugo')
+      const { id: accountId } = (await db.read(findAccount, { name: 'ugo' })) ?? assert.fail('no account')
+      const { nowMs, address } = registry.doing
+      const session = { id: 'a session', nowMs, expiresMs: nowMs + 1 }
+      for (const purpose of ['confirm', 'change', 'recover'] as const) {
+        const code = { secretHash: `hash of ${purpose}`, purpose, email: 'ugo@lumen.test', expiresMs: nowMs + 60_000 }
+        await db.transaction(sendEmailCode, { ...code, sealed: '', accountId, nowMs })
+        const given = { secretHash: code.secretHash, session, userAgent: '', doing: { nowMs, address } }
+        const refused = (error: unknown) => isRefusal(error, 'REFUSED')
+        if (purpose !== 'confirm') await assert.rejects(db.transaction(confirmEmail, given), refused)
+        if (purpose !== 'change')
+          await assert.rejects(db.transaction(confirmNewEmail, { ...given, accountId }), refused)
+        if (purpose !== 'recover')
+          await assert.rejects(db.transaction(recoverAccount, { ...given, passwordHash: 'a hash' }), refused)
+      }
     })
 
     test('a new password ends a change of address that somebody else has begun', async () => {

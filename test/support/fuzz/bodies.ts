@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import type { Schema } from './document.ts'
 import { hostileTexts } from './strings.ts'
-import { valueOf } from './values.ts'
+import { fittingValue } from './values.ts'
 
 export interface BodyDraft {
   /** Marks in it are filled in when it is sent. */
@@ -14,8 +14,21 @@ export interface BodyDraft {
 type Json = Record<string, unknown>
 
 const JSON_TYPE = 'application/json'
-const TYPES = ['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data', '', 'application/json;;', 'json']
-const OTHER_TYPES = [undefined, 'application/json; charset=utf-16', 'application/vnd.api+json', 'APPLICATION/JSON', ...TYPES]
+const TYPES = [
+  'text/plain',
+  'application/x-www-form-urlencoded',
+  'multipart/form-data',
+  '',
+  'application/json;;',
+  'json',
+]
+const OTHER_TYPES = [
+  undefined,
+  'application/json; charset=utf-16',
+  'application/vnd.api+json',
+  'APPLICATION/JSON',
+  ...TYPES,
+]
 /** Names of columns and of rights: who sends them wants more than the call gives. */
 const GRABS = {
   id: 1,
@@ -31,7 +44,21 @@ const GRABS = {
   role: 'admin',
 }
 const OTHER_KINDS = [null, true, 0, -1, 1e308, 'x', '', [], {}, [[]], { a: {} }, ['x'], 1.5]
-const BROKEN = ['', '{', '{"a":}', '[1,]', "{'a':1}", 'null', '[]', '"text"', '7', 'undefined', '\ufeff{}', '{}{}', '\0']
+const BROKEN = [
+  '',
+  '{',
+  '{"a":}',
+  '[1,]',
+  "{'a':1}",
+  'null',
+  '[]',
+  '"text"',
+  '7',
+  'undefined',
+  '\ufeff{}',
+  '{}{}',
+  '\0',
+]
 const INVALID_UTF8 = Uint8Array.from([0x7b, 0x22, 0x61, 0xff, 0xfe, 0xc0, 0x22, 0x3a, 0x31, 0x7d])
 
 /** How a body that would be fine is spoilt: it gets the text's value and a number to choose by. */
@@ -62,17 +89,27 @@ const spoilers: readonly ((value: Json, pick: number) => string)[] = [
 
 /** A body that the schema allows, as a client of ours would send it. */
 export function carefulBody(schema: Schema): fc.Arbitrary<BodyDraft> {
-  return valueOf(schema, 'body', 'careful').map((value) => ({ text: JSON.stringify(value), contentType: JSON_TYPE }))
+  return fittingValue(schema, 'body', 'careful').map((value) => ({
+    text: JSON.stringify(value),
+    contentType: JSON_TYPE,
+  }))
 }
 
 /** Any body: allowed by the schema, nearly so, or nothing like it. */
 export function wildBody(schema: Schema): fc.Arbitrary<BodyDraft> {
-  const value = valueOf(schema, 'body', 'wild')
+  const value = fittingValue(schema, 'body', 'wild')
   const spoilt = fc
-    .tuple(value, fc.nat(spoilers.length - 1), fc.nat(9_999), fc.constantFrom(JSON_TYPE, JSON_TYPE, JSON_TYPE, undefined))
+    .tuple(
+      value,
+      fc.nat(spoilers.length - 1),
+      fc.nat(9_999),
+      fc.constantFrom(JSON_TYPE, JSON_TYPE, JSON_TYPE, undefined),
+    )
     .map(([fine, which, pick, type]) => {
+      // Of a call that takes no body the value is anything.
+      const object = typeof fine === 'object' && fine !== null ? (fine as Json) : {}
       const contentType = type ?? OTHER_TYPES[pick % OTHER_TYPES.length]
-      return { text: spoilers[which]?.(fine as Json, pick) ?? '', contentType }
+      return { text: spoilers[which]?.(object, pick) ?? '', contentType }
     })
   return fc.oneof(
     { weight: 4, arbitrary: value.map((fine) => ({ text: JSON.stringify(fine), contentType: JSON_TYPE })) },

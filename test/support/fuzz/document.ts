@@ -37,7 +37,7 @@ export function operationsAt(operations: readonly Operation[], method: string, r
     if (operation.method !== (method === 'HEAD' ? 'GET' : method)) return false
     const pattern = withoutSlash(operation.path)
       .replaceAll(/[.*+?^$()|[\]\\]/g, '\\$&')
-      .replaceAll(/\{(\w+)\}/g, (_, name: string) => (name === 'repository' ? '.+' : '[^/]+'))
+      .replaceAll(/\{(\w+)\}/g, (_, name: string) => (name === 'repository' ? '.*' : '[^/]*'))
     return new RegExp(`^${pattern}$`).test(path)
   })
 }

@@ -11,8 +11,8 @@ const meanings: Readonly<Record<string, readonly string[]>> = {
   redirect_uri: ['https://app.example.test/done', 'http://127.0.0.1:3000/', 'javascript:alert(1)'],
   application_uri: ['https://app.example.test/', 'app'],
   scope: ['repo:read', 'repo:read repo:write', 'user:read,org:admin', 'super:user', 'repo:read nothing'],
-  password: ['a-long-enough-word', 'short', 'with space in it'],
-  adminPassword: ['not-the-password'],
+  password: ['correct-horse-battery', 'a-long-enough-word', 'short', 'with space in it'],
+  adminPassword: ['correct-horse-battery', 'not-the-password'],
   service: ['builder', 'proxy', 'A B'],
   description: ['What it is for', '# A *text*\n\n- with `markup`', 'x'.repeat(1_000), ''],
   content: ['A message for everybody', 'x'.repeat(500)],
@@ -25,15 +25,18 @@ const freshNames = ['name', 'repository', 'username', 'adminUser', 'robot_shortn
 const numbers = [0, 1, -1, 1.5, 60, 86_400, 1_209_600, 2_000_000_000, 4_000_000_000, 2 ** 31, 1e12, 8.64e15, 2 ** 53]
 const strangeNumbers = [...numbers, -0, -1e15, 1e21, 1e308, 5e-324]
 
-/** A text for a field of this name. */
-export function textFor(field: string, manner: Manner): fc.Arbitrary<string> {
+/** A text for a field or parameter of this name. In a path it is more often the name of something that is there. */
+export function textFor(field: string, manner: Manner, place?: 'path'): fc.Arbitrary<string> {
   const meant = meanings[field]
   const ordinary = emails.includes(field)
     ? fc.oneof(known('email', 'any'), fc.constantFrom('Ann.Other+x@lumen.example.test', 'a@b', ''))
     : meant !== undefined
       ? fc.constantFrom(...meant)
       : freshNames.includes(field)
-        ? fc.oneof(known(field, 'own'), known('fresh', 'any'))
+        ? fc.oneof(
+            { weight: place === 'path' ? 5 : 1, arbitrary: known(field, 'own') },
+            { weight: 1, arbitrary: known('fresh', 'any') },
+          )
         : known(field, 'own')
   if (manner === 'careful') return ordinary
   return fc.oneof(
@@ -45,16 +48,16 @@ export function textFor(field: string, manner: Manner): fc.Arbitrary<string> {
 }
 
 /** A value that the schema allows. */
-export function valueOf(schema: Schema, field: string, manner: Manner): fc.Arbitrary<unknown> {
+export function fittingValue(schema: Schema, field: string, manner: Manner): fc.Arbitrary<unknown> {
   if ('const' in schema) return fc.constant(schema['const'])
   const { anyOf, type } = schema
-  if (Array.isArray(anyOf)) return fc.oneof(...anyOf.map((one) => valueOf(asSchema(one), field, manner)))
+  if (Array.isArray(anyOf)) return fc.oneof(...anyOf.map((one) => fittingValue(asSchema(one), field, manner)))
   if (type === 'string') return textFor(field, manner)
   if (type === 'boolean') return fc.boolean()
   if (type === 'null') return fc.constant(null)
   if (type === 'integer' || type === 'number') return numberOf(schema, manner)
   if (type === 'object') return objectOf(schema, manner)
-  if (type === 'array') return fc.array(valueOf(asSchema(schema['items'] ?? {}), field, manner), { maxLength: 5 })
+  if (type === 'array') return fc.array(fittingValue(asSchema(schema['items'] ?? {}), field, manner), { maxLength: 5 })
   if (type === undefined) return manner === 'careful' ? fc.constantFrom('a value', 7, null) : fc.jsonValue()
   throw new Error(`The generator does not know the type ${String(type)}: teach it`)
 }
@@ -75,9 +78,10 @@ function objectOf(schema: Schema, manner: Manner): fc.Arbitrary<unknown> {
       noNullPrototype: true,
     })
   }
-  const fields = Object.entries(asSchema(properties)).map(
-    ([name, one]): [string, fc.Arbitrary<unknown>] => [name, valueOf(asSchema(one), name, manner)],
-  )
+  const fields = Object.entries(asSchema(properties)).map(([name, one]): [string, fc.Arbitrary<unknown>] => [
+    name,
+    fittingValue(asSchema(one), name, manner),
+  ])
   return fc.record(Object.fromEntries(fields), {
     requiredKeys: fields.map(([name]) => name).filter((name) => Array.isArray(required) && required.includes(name)),
     noNullPrototype: true,
