@@ -21,10 +21,11 @@ window.addEventListener('load', () => {
     docExpansion: 'none',
     filter: true,
     requestInterceptor: async (request) => {
-      request.headers['X-Requested-With'] = 'XMLHttpRequest'
+      const ours = { 'X-Requested-With': 'XMLHttpRequest' }
+      Object.assign(request.headers, ours)
       const method = request.method ?? 'GET'
       if (method !== 'GET' && request.headers.Authorization === undefined) {
-        const answer = await fetch('/csrf_token', { credentials: 'same-origin' })
+        const answer = await fetch('/csrf_token', { credentials: 'same-origin', headers: ours })
         request.headers['X-CSRF-Token'] = (await answer.json()).csrf_token
       }
       return request
@@ -61,6 +62,7 @@ const pageText = `<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>API - Longshore</title>
+<link rel="icon" href="data:,">
 <link rel="stylesheet" href="${BASE}/swagger-ui.css">
 <script src="${BASE}/swagger-ui-bundle.js"></script>
 <script src="${BASE}/start.js"></script>
