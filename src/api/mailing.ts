@@ -4,7 +4,7 @@ import { Seal } from '../platform/seal.ts'
 import type { ApiServices } from './services.ts'
 
 /** What mails are sealed for. */
-export const MAIL_SEAL = 'mail'
+const MAIL_SEAL = 'mail'
 
 /** A message as `queueMail` takes it; undefined where no mail is sent. */
 export function sealedMail(services: ApiServices, message: Message): string | undefined {

@@ -3,6 +3,7 @@ import { refuse } from '../platform/errors.ts'
 import { empty } from '../platform/reply.ts'
 import { Type } from '../platform/schema.ts'
 import { Avatar, avatarOf } from './avatar.ts'
+import { mapInTurns, rememberedTeams, type TeamView } from './long-list.ts'
 import { answer } from './rest-edge.ts'
 import { restRoute } from './rest-route.ts'
 import type { ApiServices } from './services.ts'
@@ -25,25 +26,17 @@ const Collaborator = Type.Object({
   repositories: Type.Array(Type.String()),
 })
 
-type TeamView = { readonly name: string; readonly avatar: ReturnType<typeof avatarOf> }
-
-/** `known`: teams that were drawn before, as in a long list there are few teams and many members. */
 function memberView(
   services: ApiServices,
   member: Member,
   kind: 'user' | 'robot',
-  known: Map<string, TeamView> = new Map(),
+  teamView: (name: string) => TeamView,
 ) {
-  const team = (name: string): TeamView => {
-    const view = known.get(name) ?? { name, avatar: avatarOf(services, 'team', name) }
-    known.set(name, view)
-    return view
-  }
   return {
     name: member.name,
     kind,
     avatar: avatarOf(services, kind, member.name, member.email),
-    teams: member.teams.map(team),
+    teams: member.teams.map(teamView),
     repositories: member.repositories,
   }
 }
@@ -60,8 +53,9 @@ const getMembers = restRoute({
   answers: { 200: { describe: 'The members', schema: Type.Object({ members: Type.Array(OrgMember) }) } },
   async handle({ services }, { namespace }) {
     const members = await services.db.scan(listMembers, { namespaceId: namespace.id })
-    const known = new Map<string, TeamView>()
-    return answer(200, { members: members.map((member) => memberView(services, member, 'user', known)) })
+    const teamView = rememberedTeams(services)
+    const views = await mapInTurns(members, (member) => memberView(services, member, 'user', teamView))
+    return answer(200, { members: views })
   },
 })
 
@@ -77,7 +71,7 @@ const getCollaborators = restRoute({
   answers: { 200: { describe: 'The collaborators', schema: Type.Object({ collaborators: Type.Array(Collaborator) }) } },
   async handle({ services }, { namespace }) {
     const people = await services.db.scan(listCollaborators, { namespaceId: namespace.id })
-    const collaborators = people.map(({ name, email, repositories }) => ({
+    const collaborators = await mapInTurns(people, ({ name, email, repositories }) => ({
       kind: 'user',
       name,
       avatar: avatarOf(services, 'user', name, email),
@@ -98,9 +92,9 @@ const getMember = restRoute({
   scope: 'org:admin',
   answers: { 200: { describe: 'The member', schema: OrgMember } },
   async handle({ services }, { namespace, params }) {
-    const member = await services.db.read(findMember, { namespaceId: namespace.id, name: params['membername'] ?? '' })
+    const member = await services.db.scan(findMember, { namespaceId: namespace.id, name: params['membername'] ?? '' })
     if (member === undefined) throw refuse('NOT_FOUND')
-    return answer(200, memberView(services, member, member.kind))
+    return answer(200, memberView(services, member, member.kind, rememberedTeams(services)))
   },
 })
 

@@ -14,6 +14,7 @@ import {
   revokeFromTeam,
 } from '../repositories/grants.ts'
 import { Avatar, avatarOf } from './avatar.ts'
+import { mapInTurns } from './long-list.ts'
 import { answer } from './rest-edge.ts'
 import { messageRefusal } from './rest-errors.ts'
 import { type RestAccess, restRoute } from './rest-route.ts'
@@ -62,8 +63,11 @@ const listUsers = restRoute({
     },
   },
   async handle({ services }, { repository, namespace }) {
-    const grants = await services.db.read(listGrants, { id: repository.id, namespaceId: namespace.id })
-    const entries = grants.map((grant) => [grant.name, userView(services, grant, namespace.kind)])
+    const grants = await services.db.scan(listGrants, { id: repository.id, namespaceId: namespace.id })
+    const entries = await mapInTurns(
+      grants,
+      (grant) => [grant.name, userView(services, grant, namespace.kind)] as const,
+    )
     return answer(200, { permissions: Object.fromEntries(entries) })
   },
 })
@@ -159,7 +163,7 @@ const listTeams = restRoute({
     },
   },
   async handle({ services }, { repository }) {
-    const grants = await services.db.read(listTeamGrants, { id: repository.id })
+    const grants = await services.db.scan(listTeamGrants, { id: repository.id })
     const entries = grants.map(({ name, role }) => [name, { role, name, avatar: avatarOf(services, 'team', name) }])
     return answer(200, { permissions: Object.fromEntries(entries) })
   },

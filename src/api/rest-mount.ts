@@ -69,7 +69,7 @@ export function mountRest({ http, context, routes, serve, unknown }: MountRest):
  * What a browser may show a page of another site. Any page may read what anybody may read; only an origin that is named
  * exactly may send cookies, and `null`, which every sandboxed page has, never.
  */
-export function corsHeaders(allowed: readonly string[], origin: string | undefined): Headers {
+function corsHeaders(allowed: readonly string[], origin: string | undefined): Headers {
   const headers = ['Authorization', 'Content-Type', 'X-Requested-With']
   const isNamed = origin !== undefined && origin !== 'null' && allowed.includes(origin)
   if (!isNamed && !allowed.includes('*')) return { Vary: 'Origin' }

@@ -93,7 +93,7 @@ function fileStem(name: string): string {
 const BLOCK = 512
 
 /** An archive of one file that only its owner reads, in the form of POSIX.1-1988 (ustar). */
-export function tarOf(path: string, content: Uint8Array): Uint8Array {
+function tarOf(path: string, content: Uint8Array): Uint8Array {
   const header = Buffer.alloc(BLOCK)
   const octal = (value: number, digits: number) => value.toString(8).padStart(digits, '0')
   header.write(path, 0, 100)

@@ -15,7 +15,8 @@ import { refuse } from '../platform/errors.ts'
 import { empty } from '../platform/reply.ts'
 import { type Schema, Type } from '../platform/schema.ts'
 import { Seal } from '../platform/seal.ts'
-import { Avatar, avatarOf } from './avatar.ts'
+import { Avatar } from './avatar.ts'
+import { mapInTurns, rememberedTeams } from './long-list.ts'
 import { mailDate, mailDateOrNull } from './quay-dates.ts'
 import { answer } from './rest-edge.ts'
 import { messageRefusal } from './rest-errors.ts'
@@ -61,12 +62,16 @@ const CreateRobot = Type.Object(
 )
 
 /** What robot tokens are sealed for. */
-export const ROBOT_SEAL = 'robot tokens'
+const ROBOT_SEAL = 'robot tokens'
+
+/** To be made once for all tokens of a request: a key has to be derived for it. */
+function robotSeal({ databaseSecretKey }: ApiServices): Seal {
+  return new Seal(databaseSecretKey.reveal(), ROBOT_SEAL)
+}
 
 /** The token of a robot account, to be shown to its owner. */
-export function robotToken({ databaseSecretKey }: ApiServices, robot: Robot): string {
+function robotToken(seal: Seal, robot: Robot): string {
   const sealed = robot.secretSealed
-  const seal = new Seal(databaseSecretKey.reveal(), ROBOT_SEAL)
   const opened =
     sealed === null ? undefined : seal.open(sealed, robotSealContext(robot.namespaceId, shortNameOf(robot.name)))
   if (opened === undefined) throw new Error(`The token of ${robot.name} was sealed under another DATABASE_SECRET_KEY`)
@@ -77,22 +82,22 @@ function shortNameOf(name: string): string {
   return name.slice(name.indexOf('+') + 1)
 }
 
-function newToken({ databaseSecretKey }: ApiServices, namespaceId: number, shortName: string) {
+function newToken(services: ApiServices, namespaceId: number, shortName: string) {
   const secret = newSecretText()
-  const seal = new Seal(databaseSecretKey.reveal(), ROBOT_SEAL)
   return {
     secretHash: hashSecretText(secret),
-    secretSealed: seal.close(Buffer.from(secret), robotSealContext(namespaceId, shortName)),
+    secretSealed: robotSeal(services).close(Buffer.from(secret), robotSealContext(namespaceId, shortName)),
   }
 }
 
-function robotView(services: ApiServices, robot: Robot, show: { readonly token: boolean }) {
+/** With its token if it is given what opens that. */
+function robotView(robot: Robot, seal: Seal | undefined) {
   return {
     name: robot.name,
     created: mailDate(robot.createdMs),
     last_accessed: mailDateOrNull(robot.lastAccessedMs),
     description: robot.description,
-    ...(show.token && { token: robotToken(services, robot) }),
+    ...(seal !== undefined && { token: robotToken(seal, robot) }),
   }
 }
 
@@ -160,13 +165,11 @@ function routesAt(place: Place): AnyRestRoute[] {
         withPermissions: query.permissions && sees,
         ...(query.limit !== undefined && { limit: query.limit }),
       })
-      const views = robots.map((robot) => ({
-        ...robotView(services, robot, { token: query.token && sees }),
-        ...(query.permissions &&
-          sees && {
-            teams: robot.teams.map((name) => ({ name, avatar: avatarOf(services, 'team', name) })),
-            repositories: robot.repositories,
-          }),
+      const seal = query.token && sees ? robotSeal(services) : undefined
+      const teamView = rememberedTeams(services)
+      const views = await mapInTurns(robots, (robot) => ({
+        ...robotView(robot, seal),
+        ...(query.permissions && sees && { teams: robot.teams.map(teamView), repositories: robot.repositories }),
       }))
       return answer(200, { robots: views })
     },
@@ -183,7 +186,7 @@ function routesAt(place: Place): AnyRestRoute[] {
     answers: { 200: { describe: 'It', schema: RobotView } },
     async handle({ services }, request) {
       const robot = await services.db.read(getRobot, robotIn(request))
-      const view = robotView(services, robot, { token: seesAll(request) })
+      const view = robotView(robot, seesAll(request) ? robotSeal(services) : undefined)
       return answer(200, { ...view, unstructured_metadata: robot.metadata })
     },
   })
@@ -212,7 +215,7 @@ function routesAt(place: Place): AnyRestRoute[] {
         ...newToken(services, namespaceId, shortName),
         doing: request.doing,
       })
-      const view = robotView(services, robot, { token: true })
+      const view = robotView(robot, robotSeal(services))
       return answer(201, { ...view, unstructured_metadata: robot.metadata })
     },
   })
@@ -247,7 +250,7 @@ function routesAt(place: Place): AnyRestRoute[] {
     async handle({ services }, request) {
       // Quay wants both: the role in the organization, and a credential that reaches into the account.
       if (!holdsUserRole(request.caller.caps.user, 'admin')) throw messageRefusal(403, 'Unauthorized')
-      const grants = await services.db.read(listRobotGrants, robotIn(request))
+      const grants = await services.db.scan(listRobotGrants, robotIn(request))
       const views = grants.map(({ repository, visibility, role }) => ({
         repository: { name: repository, is_public: visibility === 'public' },
         role,
@@ -269,7 +272,7 @@ function routesAt(place: Place): AnyRestRoute[] {
       const robotName = robotIn(request)
       const token = newToken(services, robotName.namespaceId, robotName.shortName)
       const robot = await services.db.transaction(regenerateRobot, { ...robotName, ...token, doing: request.doing })
-      return answer(200, robotView(services, robot, { token: true }))
+      return answer(200, robotView(robot, robotSeal(services)))
     },
   })
 
@@ -287,7 +290,7 @@ function routesAt(place: Place): AnyRestRoute[] {
       const make = Object.hasOwn(credentialForms, form) ? credentialForms[form] : undefined
       if (make === undefined) throw refuse('NOT_FOUND')
       const robot = await services.db.read(getRobot, robotIn(request))
-      const token = robotToken(services, robot)
+      const token = robotToken(robotSeal(services), robot)
       const file = make({ name: robot.name, token, host: services.hostname() })
       const attachment = { 'Content-Disposition': `attachment; filename="${file.fileName ?? ''}"` }
       return {

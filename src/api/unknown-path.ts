@@ -2,14 +2,9 @@ import type { Exchange } from '../platform/exchange.ts'
 import { type Headers, json, type Reply } from '../platform/reply.ts'
 import { html } from './html.ts'
 import { page } from './page.ts'
+import { problemReply } from './rest-errors.ts'
 import type { ApiRoute } from './route.ts'
 import type { ApiServices } from './services.ts'
-
-/** A refusal as clients of Quay's API read it. `type` is a name that may be compared, not a page. */
-function problemReply(services: ApiServices, status: number, title: string, detail: string): Reply {
-  const type = `${services.config.server.urlScheme}://${services.hostname()}/api/v1/error/${title}`
-  return json(status, { detail, error_message: detail, error_type: title, title, type, status })
-}
 
 /** What no route answers: problem JSON below /api, a page for browsers, a line for everybody else. */
 export function unknownPathReply(services: ApiServices, exchange: Exchange, routes: readonly ApiRoute[]): Reply {
@@ -19,7 +14,7 @@ export function unknownPathReply(services: ApiServices, exchange: Exchange, rout
   const methods: readonly string[] = known.map((route) => route.method)
   const allow = methods.includes('GET') ? [...methods, 'HEAD'] : methods
   const isApi = path === '/api' || path.startsWith('/api/')
-  if (isApi && methods.length === 0) return problemReply(services, 404, 'not_found', 'Not Found')
+  if (isApi && methods.length === 0) return problemReply(services, 'not_found', 'Not Found')
   const { status, title, sentence, more } =
     methods.length === 0
       ? { status: 404, title: 'Nothing here', sentence: 'This registry has nothing at this address.', more: {} }

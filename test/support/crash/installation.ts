@@ -147,7 +147,7 @@ export class Installation {
     return this.#ask('settle')
   }
 
-  /** Runs the collector until it finds nothing more to do. */
+  /** Removes what was deleted, and runs the collector, until there is nothing more to do. */
   collect(): Promise<void> {
     return this.#ask('collect')
   }
@@ -155,7 +155,7 @@ export class Installation {
   /** Lets time pass, also for servers that are started later. */
   async advance(ms: number): Promise<void> {
     this.#aheadMs += ms
-    if (this.isRunning) await this.#ask('advance', ms)
+    if (this.isRunning) await this.#ask('advance', { ms })
   }
 
   /**
@@ -172,6 +172,11 @@ export class Installation {
       if (since('db.checkpointed') > 0 || since('db.before-checkpoint') > 1) return
       await sleep(20)
     }
+  }
+
+  /** Deletes a repository with everything in it; one that is gone already stays so. */
+  deleteRepository(path: string): Promise<void> {
+    return this.#ask('delete-repository', { path })
   }
 
   fsck(): Promise<FsckReport> {
@@ -211,7 +216,7 @@ export class Installation {
     rmSync(this.dir, { recursive: true, force: true })
   }
 
-  #ask<T>(command: string, ms?: number): Promise<T> {
+  #ask<T>(command: string, more: { readonly ms?: number; readonly path?: string } = {}): Promise<T> {
     const child = this.#process
     if (child === undefined || !this.isRunning) return Promise.reject(new ServerGone(command))
     const id = ++this.#asked
@@ -227,7 +232,7 @@ export class Installation {
         else reject(new WorkFailed(answer.error))
       }
       child.on('message', onMessage).on('exit', onExit)
-      child.send({ id, command, ms }, () => {})
+      child.send({ id, command, ...more }, () => {})
     })
   }
 }

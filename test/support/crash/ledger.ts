@@ -141,6 +141,20 @@ export class Ledger {
     for (const tag of tagKeys) this.tags.settle(tag, undefined)
   }
 
+  /** By whatever deletes all of a repository. */
+  async deleteRepository(repository: string, work: () => Promise<void>): Promise<void> {
+    const tags = this.tags.keys().filter((key) => key.startsWith(`${repository}:`))
+    const contents = [this.manifests, this.blobs].map((facts) => ({
+      facts,
+      keys: facts.keys().filter((key) => key.startsWith(`${repository}@`)),
+    }))
+    for (const key of tags) this.tags.expect(key, undefined)
+    for (const { facts, keys } of contents) for (const key of keys) facts.expect(key, false)
+    await work()
+    for (const key of tags) this.tags.settle(key, undefined)
+    for (const { facts, keys } of contents) for (const key of keys) facts.settle(key, false)
+  }
+
   async deleteBlob(repository: string, digest: string): Promise<void> {
     const key = `${repository}@${digest}`
     const wanted = this.blobs.allows(key, false) ? [202, 404] : [202]

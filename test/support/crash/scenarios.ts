@@ -115,6 +115,17 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     return () => ledger.deleteBlob(repository, digest)
   },
 
+  async 'delete a repository'({ ledger, repository, installation }) {
+    const shared = anImage()
+    await ledger.push(`${repository}-other`, shared, 'v1')
+    await ledger.push(repository, shared, 'v1')
+    await ledger.push(repository, anImage(), 'v2')
+    return async () => {
+      await ledger.deleteRepository(repository, () => installation.deleteRepository(repository))
+      await installation.collect()
+    }
+  },
+
   async 'push what is there already'({ ledger, repository }) {
     const image = anImage()
     await ledger.push(`${repository}-first`, image, 'v1')

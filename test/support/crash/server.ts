@@ -11,6 +11,8 @@ import { type ConfigOverrides, defaultConfig } from '../../../src/platform/confi
 import { Secret } from '../../../src/platform/config/secret.ts'
 import { isRefusal } from '../../../src/platform/errors.ts'
 import { openLog } from '../../../src/platform/log.ts'
+import { deleteRepository } from '../../../src/repositories/changes.ts'
+import { findRepository } from '../../../src/repositories/repositories.ts'
 
 /** What the parent passes as the only argument, as JSON. */
 export interface ServerArguments {
@@ -32,6 +34,7 @@ interface Request {
   readonly id: number
   readonly command: string
   readonly ms?: number
+  readonly path?: string
 }
 
 const args: ServerArguments = JSON.parse(process.argv[2] ?? '{}')
@@ -76,12 +79,23 @@ async function settle({ services }: RunningServer): Promise<void> {
 }
 
 async function collect({ jobs }: RunningServer): Promise<void> {
-  let outcome: string
-  do outcome = await jobs.runOnce('gc.collect')
-  while (outcome === 'again')
+  for (const job of ['gc.purge-deleted', 'gc.collect']) {
+    let outcome: string
+    do outcome = await jobs.runOnce(job)
+    while (outcome === 'again')
+  }
 }
 
-async function answer(server: RunningServer, { command, ms = 0 }: Request): Promise<unknown> {
+/** As its owner does by the API. Deleting it a second time is no error there either. */
+async function deleteByOwner({ services: { db } }: RunningServer, path: string): Promise<void> {
+  const repository = await db.read(findRepository, { path })
+  if (repository === undefined) return
+  const actor = { kind: 'system' as const, name: 'test' }
+  const doing = { actor, address: '127.0.0.1', nowMs: clock.nowMs() }
+  await db.transaction(deleteRepository, { repositoryId: repository.id, doing })
+}
+
+async function answer(server: RunningServer, { command, ms = 0, path = '' }: Request): Promise<unknown> {
   const { db, stores } = server.services
   switch (command) {
     case 'settle':
@@ -92,6 +106,8 @@ async function answer(server: RunningServer, { command, ms = 0 }: Request): Prom
       return server.services.epochs.poll()
     case 'collect':
       return collect(server)
+    case 'delete-repository':
+      return deleteByOwner(server, path)
     case 'fsck':
       return fsck({ db, stores, clock, options: { hashBlobs: true, graceMs: 0, pauseMs: 20 } })
     case 'close':
@@ -103,7 +119,7 @@ async function answer(server: RunningServer, { command, ms = 0 }: Request): Prom
 
 const log = openLog({ level: process.env['CRASH_LOG'] ?? 'fatal', format: 'json' })
 const server = await startServer(config(), { clock, log })
-if (args.collectEveryMs === undefined) server.jobs.pause('gc.collect')
+if (args.collectEveryMs === undefined) for (const job of ['gc.purge-deleted', 'gc.collect']) server.jobs.pause(job)
 // What every recurring job does at once when a server starts is behind us before anything is counted.
 for (const name of ['gc.collect', 'objects.delete-expired', 'auth.rotate-keys', 'identity.purge-backoff']) {
   await server.jobs.runOnce(name)
