@@ -7,7 +7,7 @@ const FROM_BYTES = 4 * 1024 * 1024
 /** From this size on the log is begun anew as soon as nobody reads from it. */
 const LIMIT_BYTES = 32 * 1024 * 1024
 const EVERY_MS = 1_000
-/** While the log is too large: the moment between two reads is short, and a busy writer fills it again soon. */
+/** How often a log is looked at that may have become too large meanwhile, or could not be begun anew. */
 const HURRIED_MS = 100
 /** So much is moved while the writer waits. */
 const LITTLE_BYTES = 2 * 1024 * 1024
@@ -19,7 +19,7 @@ const PATIENCE_MS = 20
 /**
  * Moves committed pages from the log into the database file, on a connection of its own. As a rule it waits for nobody and
  * makes nobody wait; but a log that somebody always reads from is never begun anew by itself and would grow without end, so
- * above a limit the writer is held up for some milliseconds.
+ * above a limit the writer is held up for some tens of milliseconds.
  */
 export class Checkpoints {
   readonly #path: string
@@ -27,10 +27,14 @@ export class Checkpoints {
   readonly #session: SqliteSession
   readonly #pageBytes: number
   #dueMs = 0
+  #hurriedMs = 0
+  /** A file above this holds more log than it should: one that was begun anew by itself keeps the size that it had. */
+  #usualBytes: number
 
   constructor(path: string, options: { readonly limitBytes?: number } = {}) {
     this.#path = path
     this.#limitBytes = options.limitBytes ?? LIMIT_BYTES
+    this.#usualBytes = this.#limitBytes
     this.#session = new SqliteSession(path, { readOnly: false, cacheKiB: 256 })
     this.#session.database.exec(`pragma busy_timeout = ${PATIENCE_MS}`)
     this.#pageBytes = Number(this.#session.database.prepare('pragma page_size').get()?.['page_size'])
@@ -38,18 +42,19 @@ export class Checkpoints {
 
   /** For whoever has a moment between two reads. Cheap when it is not time yet. */
   runIfDue(): void {
-    if (performance.now() >= this.#dueMs) this.run()
+    const nowMs = performance.now()
+    if (nowMs >= this.#dueMs || this.#isTooLarge(nowMs)) this.run()
   }
 
   /** Nothing is lost when it fails, for want of space or for an error: the log keeps every page until one succeeds. */
   run(): void {
     this.#dueMs = performance.now() + EVERY_MS
-    const fileBytes = statSync(`${this.#path}-wal`, { throwIfNoEntry: false })?.size ?? 0
-    if (fileBytes < Math.min(FROM_BYTES, this.#limitBytes)) return
+    if (this.#fileBytes() < Math.min(FROM_BYTES, this.#limitBytes)) return
     try {
       faultpoint('db.before-checkpoint')
       const logBytes = this.#moveAll()
-      if (logBytes >= this.#limitBytes) this.#beginAnew(fileBytes)
+      if (logBytes >= this.#limitBytes) this.#beginAnew()
+      this.#usualBytes = Math.max(this.#limitBytes, this.#fileBytes())
       faultpoint('db.checkpointed')
     } catch (error) {
       const reason = JSON.stringify(translate(error).message)
@@ -73,24 +78,29 @@ export class Checkpoints {
     }
   }
 
-  /**
-   * The writer waits for this. A file that one long reader has made larger than needed is given back; else it is kept, since
-   * writing over it is cheaper than making it longer.
-   */
-  #beginAnew(fileBytes: number): void {
-    const mode = fileBytes > 2 * this.#limitBytes ? 'truncate' : 'restart'
-    this.#checkpoint(mode)
-    this.#dueMs = performance.now() + HURRIED_MS
+  /** The writer waits for this. `restart` would leave the new beginning to it, and a reader can come between. */
+  #beginAnew(): void {
+    if (this.#checkpoint('truncate').isBusy) this.#dueMs = performance.now() + HURRIED_MS
   }
 
-  #checkpoint(mode: 'passive' | 'restart' | 'truncate'): { logBytes: number; doneBytes: number } {
+  #isTooLarge(nowMs: number): boolean {
+    if (nowMs < this.#hurriedMs) return false
+    this.#hurriedMs = nowMs + HURRIED_MS
+    return this.#fileBytes() > this.#usualBytes
+  }
+
+  #fileBytes(): number {
+    return statSync(`${this.#path}-wal`, { throwIfNoEntry: false })?.size ?? 0
+  }
+
+  #checkpoint(mode: 'passive' | 'truncate') {
     const row = this.#session.database.prepare(`pragma wal_checkpoint(${mode})`).get()
     const bytesOf = (name: string) => Number(row?.[name] ?? 0) * this.#pageBytes
-    return { logBytes: bytesOf('log'), doneBytes: bytesOf('checkpointed') }
+    return { isBusy: row?.['busy'] !== 0, logBytes: bytesOf('log'), doneBytes: bytesOf('checkpointed') }
   }
 }
 
-/** Runs it every second, as long as the thread has time for timers. */
-export function everySecond(checkpoints: Checkpoints): NodeJS.Timeout {
-  return setInterval(() => checkpoints.run(), EVERY_MS).unref()
+/** Runs it whenever it is due, as long as the thread has time for timers. */
+export function startTicking(checkpoints: Checkpoints): NodeJS.Timeout {
+  return setInterval(() => checkpoints.runIfDue(), EVERY_MS / 4).unref()
 }

@@ -1,6 +1,6 @@
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { faultpoint } from '../platform/fault.ts'
-import { Checkpoints, everySecond } from './checkpoints.ts'
+import { Checkpoints, startTicking } from './checkpoints.ts'
 import type { Body, SignalTopic, TransactionModules, Tx } from './db.ts'
 import type { Dialect } from './dialect.ts'
 import type { Sql } from './sql.ts'
@@ -36,7 +36,7 @@ class DatabaseThread {
     this.#bodies = bodiesOf(modules)
     if (data.checkpoints) {
       this.#checkpoints = new Checkpoints(data.path)
-      this.#ticking = everySecond(this.#checkpoints)
+      this.#ticking = startTicking(this.#checkpoints)
     }
     port.on('message', (message: Call[] | 'close') => {
       if (message === 'close') return this.#closeWhenIdle()

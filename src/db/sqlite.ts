@@ -111,8 +111,7 @@ class SqliteDb implements Db {
   }
 
   async close(): Promise<void> {
-    await this.#reader.stop()
-    await this.#writer.stop()
+    await Promise.all([this.#reader.stop(), this.#writer.stop()])
     this.#session.close()
     this.#lock.close()
   }
@@ -167,7 +166,7 @@ class Thread {
     this.#worker = worker
     worker.on('message', (answers: Answer[]) => this.#settle(answers))
     worker.on('error', (error) => endProcess(error))
-    worker.on('exit', () => (this.#stopping ? this.#die(new Error('The database is closed')) : endProcess(undefined)))
+    worker.on('exit', () => (this.#stopping ? this.#die(closed()) : endProcess(undefined)))
   }
 
   static start(data: ThreadData): Promise<Thread> {
@@ -187,6 +186,8 @@ class Thread {
 
   call(name: string, input: unknown, options: TransactionOptions): Promise<unknown> {
     if (this.#dead) return Promise.reject(this.#dead)
+    // Whatever came behind the close would find a thread without a database.
+    if (this.#stopping) return Promise.reject(closed())
     // Only the raw frames are kept; turning them into text is done when an error needs them.
     const asked = new Error('asked here')
     return new Promise((resolve, reject) => {
@@ -200,12 +201,14 @@ class Thread {
   async stop(): Promise<void> {
     if (this.#dead) return
     this.#stopping = true
+    this.#post()
     const exited = new Promise<void>((resolve) => this.#worker.once('exit', () => resolve()))
     this.#worker.postMessage('close')
     await exited
   }
 
   #post(): void {
+    if (this.#outbox.length === 0) return
     const calls = this.#outbox
     this.#outbox = []
     this.#worker.postMessage(calls)
@@ -231,6 +234,8 @@ class Thread {
     this.#pending.clear()
   }
 }
+
+const closed = () => new Error('The database is closed')
 
 /** SQLite means one serving process. */
 function takeServingLock(path: string): ProcessLock {
