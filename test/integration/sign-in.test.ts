@@ -120,7 +120,7 @@ forEachDatabase((database) => {
       assert.equal(await front.signIn('alice', `${PASSWORD}x`), WRONG)
     })
 
-    // reliability case 18
+    // Reliability case 18
     test('a wrong password, an unknown name and an account without a password get the same words and the same work', async (t) => {
       const { front } = await setUp(t, database)
       for (const name of ['alice', 'nobody', 'nopass', 'no such form!', 'x']) {
@@ -140,7 +140,7 @@ forEachDatabase((database) => {
       assert.equal(await front.signIn('alice', PASSWORD), 'in as alice')
     })
 
-    // reliability case 37
+    // Reliability case 37
     test('a new password ends the old one at once, also where it was verified a moment ago', async (t) => {
       const { front, change } = await setUp(t, database)
       assert.equal(await front.signIn('alice', PASSWORD), 'in as alice')
@@ -267,7 +267,7 @@ forEachDatabase((database) => {
   })
 
   describe('back-off', () => {
-    // reliability case 46
+    // Reliability case 46
     test('after five failures waits double from one second to five minutes, and nothing is tried meanwhile', async (t) => {
       const { front } = await setUp(t, database)
       assert.deepEqual(await front.times(5, 'alice'), Array(5).fill(WRONG))
@@ -291,6 +291,7 @@ forEachDatabase((database) => {
       assert.equal(await front.signIn('bob', PASSWORD), 'in as bob')
     })
 
+    // Reliability case 46.
     test('failures outlive a restart, are common to all processes, and a success clears them', async (t) => {
       const { front } = await setUp(t, database)
       await front.times(4, 'alice')
@@ -359,7 +360,7 @@ forEachDatabase((database) => {
       assert.equal(await purge(START_MS + front.passedMs + 1), 1)
     })
 
-    // reliability case 50
+    // Reliability case 50
     test('neither the log nor the table holds what was typed', async (t) => {
       const lines: string[] = []
       const note = (fields: object, sentence: string) => lines.push(JSON.stringify([fields, sentence]))
