@@ -80,4 +80,18 @@ describe('e-mail addresses', () => {
       assert.throws(() => parseEmail(text), refused(/looks like/), JSON.stringify(text))
     }
   })
+
+  test('are refused when the header of a mail would make another address of them, or several', () => {
+    for (const text of [
+      'a,b@c.test',
+      'x<a@c.test',
+      'a@c.test>',
+      '"a"@c.test',
+      'a;b@c.test',
+      '(x)a@c.test',
+      'g:a@c.test',
+    ])
+      assert.throws(() => parseEmail(text), refused(/looks like/), text)
+    assert.equal(parseEmail("o'neil+tag/x=y@sub.lumen.test").key, "o'neil+tag/x=y@sub.lumen.test")
+  })
 })

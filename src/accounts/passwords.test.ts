@@ -21,6 +21,15 @@ describe('password rules', () => {
     assert.doesNotThrow(() => checkPassword('12345678'))
   })
 
+  test('refuse what a form shows in place of a password, and nothing else that begins like it', () => {
+    for (const mask of ['********', '••••••••', '●●●●●●●●●●'])
+      assert.throws(
+        () => checkPassword(mask),
+        (error) => isRefusal(error, 'ACCOUNT_INVALID'),
+      )
+    checkPassword('*******a')
+  })
+
   test('a refusal never quotes the password', () => {
     try {
       checkPassword('canary phrase')

@@ -111,26 +111,38 @@ describe('the credentials of a robot, as clients take them', () => {
     await assert.rejects(docker.run('pull', nameOf('acme/api:2')))
   })
 
-  test('teams, collaborators and visibility that the API sets decide what podman may do', async () => {
+  test('teams, collaborators and visibility that the API sets decide what podman and docker may do', async (t) => {
     const bob = await ContainerTools.prepare(lifetime, { insecure: server().host })
     await bob.login('podman', server().host, 'bob')
-    const pull = () => bob.run('podman', 'pull', nameOf('acme/api:1'))
-    await bob.fail('podman', 'pull', nameOf('acme/api:1'))
+    const docker = await DockerEngine.start(t, { insecure: server().host })
+    await docker.login(server().host, 'bob')
+    const pull = async () => {
+      await bob.run('podman', 'pull', nameOf('acme/api:1'))
+      await docker.run('pull', nameOf('acme/api:1'))
+    }
+    const pullNothing = async () => {
+      await bob.fail('podman', 'pull', nameOf('acme/api:1'))
+      await docker.fail('pull', nameOf('acme/api:1'))
+    }
+    await pullNothing()
     const permission = '/api/v1/repository/acme/api/permissions/user/bob'
     await ann.ok('PUT', permission, { role: 'read' })
     await pull()
     await bob.run('podman', 'tag', nameOf('acme/api:1'), nameOf('acme/api:bob'))
+    await docker.run('tag', nameOf('acme/api:1'), nameOf('acme/api:docker'))
     await bob.fail('podman', 'push', nameOf('acme/api:bob'))
+    await docker.fail('push', nameOf('acme/api:docker'))
     await ann.ok('DELETE', permission, undefined, 204)
-    await bob.fail('podman', 'pull', nameOf('acme/api:1'))
+    await pullNothing()
     await ann.ok('PUT', '/api/v1/organization/acme/team/devs', { role: 'member' })
     const invite = await ann.ok('PUT', '/api/v1/organization/acme/team/devs/members/bob')
     const code = new URL(invite.invite_url).searchParams.get('code')
     await (await RestClient.signIn(server().url, 'bob', PASSWORD)).ok('PUT', `/api/v1/teaminvite/${code}`)
     await ann.ok('PUT', '/api/v1/repository/acme/api/permissions/team/devs', { role: 'write' })
     await bob.run('podman', 'push', nameOf('acme/api:bob'))
+    await docker.run('push', nameOf('acme/api:docker'))
     await ann.ok('DELETE', '/api/v1/organization/acme/team/devs/members/bob', undefined, 204)
-    await bob.fail('podman', 'pull', nameOf('acme/api:1'))
+    await pullNothing()
     await ann.ok('POST', '/api/v1/repository/acme/api/changevisibility', { visibility: 'public' })
     await pull()
     assert.ok((await readFile(join(bob.dir, 'auth.json'), 'utf8')).includes(server().host))

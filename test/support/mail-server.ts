@@ -48,6 +48,8 @@ export class MailServer {
         else done()
       },
       disabledCommands: ['STARTTLS'],
+      // What is still connected when a test ends is cut off.
+      closeTimeout: 100,
       onData(stream, session, done) {
         const chunks: Buffer[] = []
         stream.on('data', (chunk: Buffer) => chunks.push(chunk))
