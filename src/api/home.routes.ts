@@ -13,16 +13,21 @@ export const homeRoute: ApiRoute = {
   reader: 'person',
   async handle({ services }) {
     const hostname = services.hostname()
+    const explorer = services.config.accounts.directLogin ? '/login?next=/api/explorer' : '/api/explorer'
     const isSetUp = await services.db.read(hasAccounts, {})
     const body = html`<h1>A container registry</h1>
 <p>docker, podman, buildah, skopeo and other clients of the OCI protocol push images to <code>${hostname}</code> and pull
-them from it. All work is done with such a client.</p>
+them from it.</p>
 ${!isSetUp && notSetUp}
 <h2>Sign in</h2>
 ${terminalLines(`docker login ${hostname}`)}
 ${pushLines({ hostname, name: 'YOUR-NAME', config: services.config })}
 <h2>Pull it</h2>
-${terminalLines(`docker pull ${hostname}/YOUR-NAME/alpine`)}`
+${terminalLines(`docker pull ${hostname}/YOUR-NAME/alpine`)}
+<h2>Everything else</h2>
+<p>Organizations, teams, robot accounts and permissions are managed through the REST API, which speaks like Quay's.
+<a href="${explorer}">Sign in and try it out</a>, or give a script an
+<a href="/api/v1/openapi.json">OpenAPI document</a>.</p>`
     return page(200, { title: 'Longshore', body })
   },
 }
