@@ -16,8 +16,14 @@ const config = { accounts: { ...tenantConfig.accounts, loginFailuresBeforeBackof
 /** What is the same about somebody who is there and somebody who is not: all but the name. */
 const shownOf = ({ status, text }: Answer, name: string) => `${status} ${text().replaceAll(name, 'NAME')}`
 
-/** How many queries and transactions it takes. */
+/** How many queries and transactions it takes: the fewest of three, since a server also looks around by itself. */
 async function queriesOf(registry: TestRegistry, ask: () => Promise<unknown>): Promise<number> {
+  const counts: number[] = []
+  for (let time = 0; time < 3; time++) counts.push(await countQueries(registry, ask))
+  return Math.min(...counts)
+}
+
+async function countQueries(registry: TestRegistry, ask: () => Promise<unknown>): Promise<number> {
   const { db } = registry.server.services
   const { read, transaction } = db
   let count = 0
