@@ -34,8 +34,18 @@ ${more}`
   return page(200, { title, body, headers })
 }
 
+/** Proxies and clients take no answer whose headers are much longer than this. */
+const MAX_LOCATION = 4_096
+
+/** The page to sign in on, which goes on to this path unless it is too long to be carried along. */
+export function loginPath(next: string): string {
+  const path = `/login?next=${encodeURIComponent(next)}`
+  return path.length > MAX_LOCATION ? '/login' : path
+}
+
 /** A path of this registry to go on to; anything else, also what only looks like one, is the start page. */
 export function safeNext(next: string | null | undefined): string {
+  if (next && next.length > MAX_LOCATION) return '/'
   // One slash and then no second one and no backslash, which browsers take for one; and nothing that a header cannot hold.
   return next && /^\/(?![/\\])[\x21-\x5b\x5d-\x7e]*$/.test(next) ? next : '/'
 }

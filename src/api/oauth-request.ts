@@ -48,6 +48,7 @@ export class OauthError extends Error {
 /** The parameters as they came, from the query or from a form. */
 export type Parameters = Readonly<Record<string, string | undefined>>
 
+/** As they stand in a URL. What comes back in the address of the application has to fit into the header of an answer. */
 const MAX_CHARACTERS = 4_096
 
 /**
@@ -56,8 +57,10 @@ const MAX_CHARACTERS = 4_096
  */
 export async function readTarget({ services }: RestContext, parameters: Parameters): Promise<OauthTarget> {
   for (const [name, value] of Object.entries(parameters))
-    if (value !== undefined && value.length > MAX_CHARACTERS)
-      throw new OauthError('invalid_request', 400, `The parameter ${name} has more than ${MAX_CHARACTERS} characters.`)
+    if (value !== undefined && encodeURIComponent(value).length > MAX_CHARACTERS) {
+      const sentence = `The parameter ${name} has more than ${MAX_CHARACTERS} characters as it stands in a URL.`
+      throw new OauthError('invalid_request', 400, sentence)
+    }
   const clientId = required(parameters, 'client_id')
   const redirectUri = required(parameters, 'redirect_uri')
   const application = await services.db.read(findOwnedApplication, { clientId })

@@ -12,6 +12,7 @@ import {
 import type { Exchange } from '../platform/exchange.ts'
 import type { Reply } from '../platform/reply.ts'
 import { Type } from '../platform/schema.ts'
+import { loginPath } from './form-page.ts'
 import { html } from './html.ts'
 import { localAppScript } from './local-app-script.ts'
 import { consentJson, consentPage, found, NO_STORE, refusalHere, refusalThere } from './oauth-consent.ts'
@@ -95,8 +96,7 @@ const authorize = restRoute({
 })
 
 function toLogin({ request }: Exchange): Reply {
-  const next = encodeURIComponent(request.url ?? '/')
-  return { status: 303, headers: { Location: `/login?next=${next}`, 'Content-Length': 0, ...NO_STORE } }
+  return { status: 303, headers: { Location: loginPath(request.url ?? '/'), 'Content-Length': 0, ...NO_STORE } }
 }
 
 async function hasGranted(

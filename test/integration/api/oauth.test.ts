@@ -299,6 +299,12 @@ describe('OAuth 2', () => {
       // The form could say what the page has not kept.
       for (const next of [...more, 'https://evil.test/', 'javascript:alert(1)'])
         assert.equal((await goesTo(next)).origin, registry.url, next)
+      // What is longer than headers may be is not carried along, and not sent back.
+      const { owner, asked } = await newApplication(registry, 'longer')
+      const wish = at({ ...asked, state: 'é'.repeat(1_000) })
+      assert.equal((await (await registry.browser()).get(wish, BROWSER)).headers.location, '/login')
+      assert.equal((await owner.get(wish)).status, 400)
+      assert.equal((await goesTo(`/${'a'.repeat(5_000)}`)).pathname, '/')
       // Control: a path of ours is gone to.
       assert.equal((await goesTo('/oauth/authorize?x=%2F')).href, `${registry.url}/oauth/authorize?x=%2F`)
     })

@@ -1,11 +1,13 @@
 import fc from 'fast-check'
 import type { Schema } from './document.ts'
 import { hostileTexts } from './strings.ts'
-import { fittingValue } from './values.ts'
+import { fittingValue, type Manner, textFor } from './values.ts'
 
 export interface BodyDraft {
   /** Marks in it are filled in when it is sent. */
   readonly text: string
+  /** The fields of a form, sent instead of the text. */
+  readonly fields?: readonly (readonly [string, string])[]
   /** Sent instead of the text. */
   readonly bytes?: Uint8Array
   readonly contentType: string | undefined
@@ -81,7 +83,7 @@ const spoilers: readonly ((value: Json, pick: number) => string)[] = [
   (value) => JSON.stringify(JSON.stringify(value)),
   (value) => JSON.stringify(value).slice(0, -1),
   (value) => ` \n${JSON.stringify(value)}\n `,
-  (value) => new URLSearchParams(Object.entries(value).map(([key, one]) => [key, String(one)])).toString(),
+  (value) => new URLSearchParams(Object.entries(value).map(([key, one]) => [key, JSON.stringify(one)])).toString(),
   (_value, pick) => BROKEN[pick % BROKEN.length] ?? '',
   // Larger than any body may be; rarely, since it costs more than all others together.
   (value, pick) => JSON.stringify(pick % 8 === 0 ? { ...value, padding: 'x'.repeat(1_100_000) } : value),
@@ -116,6 +118,23 @@ export function wildBody(schema: Schema): fc.Arbitrary<BodyDraft> {
     { weight: 6, arbitrary: spoilt },
     { weight: 1, arbitrary: fc.jsonValue().map((any) => ({ text: JSON.stringify(any), contentType: JSON_TYPE })) },
     { weight: 1, arbitrary: fc.constant({ text: '', bytes: INVALID_UTF8, contentType: JSON_TYPE }) },
+  )
+}
+
+/** The fields of a form, in any order, some of them missing or twice, or something else altogether. */
+export function formBody(names: readonly string[], manner: Manner): fc.Arbitrary<BodyDraft> {
+  const contentType = 'application/x-www-form-urlencoded'
+  const pairs = names.map((name) => textFor(name, manner).map((text) => [name, text] as const))
+  const all = fc.tuple(...pairs).map((fields) => ({ text: '', fields, contentType }))
+  if (manner === 'careful') return all
+  const some = fc.array(fc.oneof(...pairs), { maxLength: 8 }).map((fields) => ({ text: '', fields, contentType }))
+  const other = fc.constantFrom(...BROKEN, '%', '%zz=%', 'a=%00', 'a[]=1&a[b]=2', '&'.repeat(500), 'x'.repeat(70_000))
+  return fc.oneof(
+    { weight: 3, arbitrary: all },
+    { weight: 3, arbitrary: some },
+    { weight: 1, arbitrary: other.map((text) => ({ text, contentType })) },
+    { weight: 1, arbitrary: other.map((text) => ({ text, contentType: JSON_TYPE })) },
+    { weight: 1, arbitrary: fc.constant({ text: '', bytes: INVALID_UTF8, contentType }) },
   )
 }
 

@@ -10,6 +10,10 @@ export interface Operation {
   readonly path: string
   readonly query: readonly { readonly name: string; readonly schema: Schema }[]
   readonly body: Schema | undefined
+  /** The names of its fields, where the body is a form. */
+  readonly form?: readonly string[]
+  /** For a person in a browser: also what it refuses may be a page. */
+  readonly page?: boolean
   /** By status; undefined: no body. */
   readonly answers: ReadonlyMap<number, Validator | undefined>
 }
@@ -32,13 +36,15 @@ export function operationsOf(document: unknown): Operation[] {
 
 /** The operations that a raw path, as it is sent, may belong to: a hostile name can make one path of another. */
 export function operationsAt(operations: readonly Operation[], method: string, rawPath: string): Operation[] {
-  const path = withoutSlash(rawPath.split('?', 1)[0] ?? '')
+  // An empty name at the end may count as one, or as no more than a slash.
+  const path = rawPath.split('?', 1)[0] ?? ''
+  const paths = [withoutSlash(path), path.replace(/(.)\/+$/, '$1')]
   return operations.filter((operation) => {
     if (operation.method !== (method === 'HEAD' ? 'GET' : method)) return false
     const pattern = withoutSlash(operation.path)
       .replaceAll(/[.*+?^$()|[\]\\]/g, '\\$&')
       .replaceAll(/\{(\w+)\}/g, (_, name: string) => (name === 'repository' ? '.*' : '[^/]*'))
-    return new RegExp(`^${pattern}$`).test(path)
+    return paths.some((one) => new RegExp(`^${pattern}$`).test(one))
   })
 }
 

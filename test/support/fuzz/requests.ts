@@ -1,9 +1,9 @@
 import fc from 'fast-check'
-import { type BodyDraft, carefulBody, wildBody } from './bodies.ts'
+import { type BodyDraft, carefulBody, formBody, wildBody } from './bodies.ts'
 import type { Operation } from './document.ts'
 import type { Pools } from './known.ts'
-import { HOSTILE_HOST, rawSegments } from './strings.ts'
-import { queryValueOf, textFor } from './values.ts'
+import { FORGED_HOST, rawSegments } from './strings.ts'
+import { type Manner, queryValueOf, textFor } from './values.ts'
 
 /** A request before the names of the server stand in it. */
 export interface RequestDraft {
@@ -15,6 +15,8 @@ export interface RequestDraft {
   readonly slash: boolean
   readonly headers: Readonly<Record<string, string>>
   readonly body: BodyDraft | undefined
+  /** Sent twice at the same time, as by somebody who clicks twice. */
+  readonly twice: boolean
 }
 
 interface Segment {
@@ -32,11 +34,11 @@ export interface FuzzRequest {
 
 const oddHeaders: readonly Readonly<Record<string, string>>[] = [
   { 'x-http-method-override': 'DELETE' },
-  { 'x-forwarded-host': HOSTILE_HOST, 'x-forwarded-proto': 'https', forwarded: `host=${HOSTILE_HOST}` },
-  { host: HOSTILE_HOST },
+  { 'x-forwarded-host': FORGED_HOST, 'x-forwarded-proto': 'https', forwarded: `host=${FORGED_HOST}` },
+  { host: FORGED_HOST },
   { 'x-forwarded-for': '::1, 999.1.1.1, evil' },
   { 'x-original-url': '/api/v1/superuser/users/', 'x-rewrite-url': '/api/v1/superuser/users/' },
-  { origin: `https://${HOSTILE_HOST}`, referer: `https://${HOSTILE_HOST}/` },
+  { origin: `https://${FORGED_HOST}`, referer: `https://${FORGED_HOST}/` },
   { origin: 'null' },
   { accept: 'text/html' },
   { accept: 'image/webp;q=2, */*;q=-1' },
@@ -70,6 +72,8 @@ const rawQueries = [
   'page=%00',
 ]
 
+const seldom = fc.oneof({ weight: 9, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) })
+
 /** Calls of one operation: some as a client of ours would make them, the others with anything in any place. */
 export function requestDraft(operation: Operation): fc.Arbitrary<RequestDraft> {
   return fc.oneof({ weight: 2, arbitrary: carefulDraft(operation) }, { weight: 3, arbitrary: wildDraft(operation) })
@@ -81,9 +85,13 @@ function carefulDraft(operation: Operation): fc.Arbitrary<RequestDraft> {
       segments: segmentsOf(operation, (name) =>
         fc.record({ text: textFor(name, 'careful', 'path'), encoding: encodingOf(name) }),
       ),
-      query: someOf(operation.query.map(({ name, schema }) => pair(name, queryValueOf(schema, name, 'careful')))),
+      query: someOf(
+        operation.query.map(({ name, schema }) => pair(name, queryValueOf(schema, name, 'careful'))),
+        5,
+      ),
       slash: fc.boolean(),
-      body: operation.body === undefined ? fc.constant(undefined) : carefulBody(operation.body),
+      body: operation.body === undefined ? fc.constant(undefined) : bodyOf(operation, 'careful'),
+      twice: seldom,
     })
     .map((parts) => ({ operation, method: operation.method, rawQuery: '', headers: {}, ...parts }))
 }
@@ -98,16 +106,16 @@ function wildDraft(operation: Operation): fc.Arbitrary<RequestDraft> {
     pair(name, queryValueOf(schema, name, 'wild')),
     pair(name, queryValueOf(schema, name, 'wild')),
   ])
-  const schema = operation.body ?? {}
   const someBody = operation.body === undefined ? 1 : 9
   return fc
     .record({
+      // Not DELETE: at the same path as many others there is the one that deletes the caller.
       method: fc.oneof(
         { weight: 20, arbitrary: fc.constant(operation.method) },
-        { weight: 1, arbitrary: fc.constantFrom('HEAD', 'PATCH', 'PUT', 'DELETE') },
+        { weight: 1, arbitrary: fc.constantFrom('HEAD', 'PATCH', 'PUT') },
       ),
       segments: segmentsOf(operation, segment),
-      query: someOf([...queries, pair('unknown', textFor('query', 'wild'))]),
+      query: someOf([...queries, pair('unknown', textFor('query', 'wild'))], 2),
       rawQuery: fc.oneof(
         { weight: 9, arbitrary: fc.constant('') },
         { weight: 1, arbitrary: fc.constantFrom(...rawQueries) },
@@ -119,10 +127,16 @@ function wildDraft(operation: Operation): fc.Arbitrary<RequestDraft> {
       ),
       body: fc.oneof(
         { weight: 1, arbitrary: fc.constant(undefined) },
-        { weight: someBody, arbitrary: wildBody(schema) },
+        { weight: someBody, arbitrary: bodyOf(operation, 'wild') },
       ),
+      twice: seldom,
     })
     .map((parts) => ({ operation, ...parts }))
+}
+
+function bodyOf({ form, body = {} }: Operation, manner: Manner): fc.Arbitrary<BodyDraft> {
+  if (form !== undefined) return formBody(form, manner)
+  return manner === 'careful' ? carefulBody(body) : wildBody(body)
 }
 
 /** The request with the names of a server in it. */
@@ -139,11 +153,17 @@ export function requestOf(draft: RequestDraft, pools: Pools): FuzzRequest {
   const type = body?.contentType
   return {
     method: draft.method,
-    path: `${path}${slash ? '/' : ''}${asked === '' ? '' : `?${asked}`}`,
+    path: `${path}${slash && path.startsWith('/api/') ? '/' : ''}${asked === '' ? '' : `?${asked}`}`,
     // An empty type counts as one that was sent; none at all cannot be told from a client that forgot it.
     headers: { ...draft.headers, ...(body !== undefined && { 'content-type': type ?? '' }) },
-    body: body?.bytes ?? (body && pools.fill(body.text, (name) => JSON.stringify(name).slice(1, -1))),
+    body: body && contentOf(body, pools),
   }
+}
+
+function contentOf({ text, fields, bytes }: BodyDraft, pools: Pools): string | Uint8Array {
+  if (bytes !== undefined) return bytes
+  if (fields === undefined) return pools.fill(text, (name) => JSON.stringify(name).slice(1, -1))
+  return fields.map(([name, value]) => `${encode(name)}=${encode(pools.fill(value))}`).join('&')
 }
 
 function segmentsOf(
@@ -163,9 +183,10 @@ function pair(name: string, value: fc.Arbitrary<string>): fc.Arbitrary<readonly 
   return value.map((text) => [name, text] as const)
 }
 
-function someOf(pairs: readonly fc.Arbitrary<readonly [string, string]>[]) {
+/** One of `oneMissingOf` is left out. */
+function someOf(pairs: readonly fc.Arbitrary<readonly [string, string]>[], oneMissingOf: number) {
   return fc
-    .tuple(...pairs.map((one) => fc.option(one, { freq: 2, nil: undefined })))
+    .tuple(...pairs.map((one) => fc.option(one, { freq: oneMissingOf, nil: undefined })))
     .map((drawn) => drawn.filter((one) => one !== undefined))
 }
 

@@ -1,7 +1,10 @@
 /** Texts that have broken programs: each is in here because some parser, query, log or page took it for more than a text. */
 
-/** Where a client says that it is at another address; no answer may believe it. */
-export const HOSTILE_HOST = 'evil.invalid'
+/** Somebody else's place. */
+const HOSTILE_HOST = 'evil.invalid'
+
+/** Where the headers of a client say that this registry is; no answer may believe it. */
+export const FORGED_HOST = 'forged.invalid'
 
 /** A header that nobody sends: it stands in an answer when a line break of a client got into one. */
 export const INJECTED_HEADER = 'x-injected'
@@ -67,7 +70,10 @@ export const hostileTexts: readonly string[] = [
   '$app',
   '$oauthtoken',
   '$token',
+  'super:user',
+  'repo:read nothing',
   'Upper',
+  'a b',
   'a--b',
   '-a',
   'a@b',

@@ -8,28 +8,36 @@ export type Manner = 'careful' | 'wild'
 
 /** Where the name of a parameter or field tells what it is for. What is not listed is a name of anything. */
 const meanings: Readonly<Record<string, readonly string[]>> = {
-  redirect_uri: ['https://app.example.test/done', 'http://127.0.0.1:3000/', 'javascript:alert(1)'],
+  redirect_uri: ['https://app.example.test/done', 'https://app.example.test/done/there'],
+  response_type: ['code', 'token'],
+  grant_type: ['authorization_code'],
+  code_challenge: ['a'.repeat(43)],
+  code_verifier: ['a'.repeat(43)],
+  state: ['a state'],
+  format: ['json'],
+  answer: ['accept', 'decline'],
+  next: ['/', '/user?a=b'],
   application_uri: ['https://app.example.test/', 'app'],
-  scope: ['repo:read', 'repo:read repo:write', 'user:read,org:admin', 'super:user', 'repo:read nothing'],
-  password: ['correct-horse-battery', 'a-long-enough-word', 'short', 'with space in it'],
+  scope: ['repo:read', 'repo:read repo:write', 'user:read,org:admin'],
+  password: ['correct-horse-battery', 'a-long-enough-word'],
   adminPassword: ['correct-horse-battery', 'not-the-password'],
-  service: ['builder', 'proxy', 'A B'],
+  service: ['builder', 'proxy'],
   description: ['What it is for', '# A *text*\n\n- with `markup`', 'x'.repeat(1_000), ''],
   content: ['A message for everybody', 'x'.repeat(500)],
   title: ['laptop', 'x'.repeat(200)],
   notes: ['Approved by hand'],
-  repo_kind: ['image', 'application'],
+  repo_kind: ['image'],
 }
 const emails = ['email', 'contact_email', 'avatar_email', 'invoice_email_address']
 const freshNames = ['name', 'repository', 'username', 'adminUser', 'robot_shortname', 'teamname']
-const numbers = [0, 1, -1, 1.5, 60, 86_400, 1_209_600, 2_000_000_000, 4_000_000_000, 2 ** 31, 1e12, 8.64e15, 2 ** 53]
-const strangeNumbers = [...numbers, -0, -1e15, 1e21, 1e308, 5e-324]
+const numbers = [0, 86_400, 1_209_600, 2_000_000_000]
+const strangeNumbers = [...numbers, -0, 1, -1, 1.5, 4e9, 2 ** 31, 1e12, 8.64e15, 2 ** 53, -1e15, 1e21, 1e308, 5e-324]
 
 /** A text for a field or parameter of this name. In a path it is more often the name of something that is there. */
 export function textFor(field: string, manner: Manner, place?: 'path'): fc.Arbitrary<string> {
   const meant = meanings[field]
   const ordinary = emails.includes(field)
-    ? fc.oneof(known('email', 'any'), fc.constantFrom('Ann.Other+x@lumen.example.test', 'a@b', ''))
+    ? fc.oneof(known('email', 'any'), fc.constant('Ann.Other+x@lumen.example.test'))
     : meant !== undefined
       ? fc.constantFrom(...meant)
       : freshNames.includes(field)
@@ -51,6 +59,7 @@ export function textFor(field: string, manner: Manner, place?: 'path'): fc.Arbit
 export function fittingValue(schema: Schema, field: string, manner: Manner): fc.Arbitrary<unknown> {
   if ('const' in schema) return fc.constant(schema['const'])
   const { anyOf, type } = schema
+  if (Array.isArray(schema['enum'])) return fc.constantFrom(...schema['enum'])
   if (Array.isArray(anyOf)) return fc.oneof(...anyOf.map((one) => fittingValue(asSchema(one), field, manner)))
   if (type === 'string') return textFor(field, manner)
   if (type === 'boolean') return fc.boolean()
@@ -69,8 +78,8 @@ function numberOf({ type, minimum }: Schema, manner: Manner): fc.Arbitrary<numbe
 }
 
 function objectOf(schema: Schema, manner: Manner): fc.Arbitrary<unknown> {
-  const { required, properties, patternProperties } = schema
-  if (properties === undefined && patternProperties === undefined) return fc.constant({})
+  const { required, properties, additionalProperties } = schema
+  if (properties === undefined && typeof additionalProperties !== 'object') return fc.constant({})
   if (properties === undefined) {
     const keys = manner === 'careful' ? fc.constantFrom('team', 'cost') : fc.constantFrom('team', ...hostileTexts)
     return fc.dictionary(keys, manner === 'careful' ? fc.constantFrom('ops', 7) : fc.jsonValue(), {
