@@ -10,6 +10,11 @@ export interface Dialect {
   readonly skipLocked: Sql
   /** `column ${anyOf(list)}`: true when the column is one of the values. Also for no values. */
   anyOf(list: readonly (string | number)[]): Sql
+  /**
+   * Rows of one group behind a key, to be read in the order of both from an index that begins with the group. Said in a
+   * way that leaves PostgreSQL no other index: it may expect the group to be large, and walk everything in the order of keys.
+   */
+  behind(row: { readonly group: Sql; readonly key: Sql }, last: { readonly group: Sql; readonly key: number }): Sql
   /** Column types for migrations. */
   readonly type: {
     /** Primary key, given out by the database, growing, never used twice. */
@@ -32,6 +37,7 @@ export const sqliteDialect: Dialect = {
   forShare: () => empty,
   skipLocked: empty,
   anyOf: (list) => sql`in (select value from json_each(${JSON.stringify(list)}))`,
+  behind: (row, last) => sql`${row.group} = ${last.group} and ${row.key} > ${last.key}`,
   type: {
     id: 'integer primary key autoincrement',
     int: 'integer',
@@ -51,6 +57,8 @@ export const postgresDialect: Dialect = {
   forShare: lockClause('share'),
   skipLocked: raw('skip locked'),
   anyOf: (list) => sql`= any(${list})`,
+  behind: (row, last) =>
+    sql`(${row.group}, ${row.key}) > (${last.group}, ${last.key}) and ${row.group} <= ${last.group}`,
   type: {
     id: 'bigint generated always as identity primary key',
     int: 'bigint',

@@ -46,6 +46,8 @@ export class Connections {
       lock_timeout: 5_000,
       idle_in_transaction_session_timeout: 10_000,
       statement_timeout: statementMs,
+      // Compiling a statement that may read much takes longer than any of ours, which read little, runs.
+      options: '-c jit=off',
       query_timeout: statementMs + this.#patience.silenceMs,
       connectionTimeoutMillis: this.#patience.connectMs,
       // A peer that is gone without a word is otherwise noticed after hours on a connection that nobody uses.

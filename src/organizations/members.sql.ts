@@ -9,40 +9,55 @@ export interface PersonRow {
   readonly repositories: string | null
 }
 
+/** Of repositories in one list, whoever has been granted them: what is beyond is left out. */
+const MAX_PAIRS = 100_000
+
 /** Users who are in any team of an organization, by name, with their teams and with what is granted to themselves. */
 export function selectMembers(tx: Tx, namespaceId: number, limit: number): Promise<PersonRow[]> {
   return tx.all(sql`
-    select a.name, a.email, x.teams, y.repositories
-      from (select m.account_id, string_agg(t.name, ' ' order by t.name) as teams
-              from team t join team_member m on m.team_id = t.id
-             where t.namespace_id = ${namespaceId}
-             group by m.account_id) x
-      join account a on a.id = x.account_id and a.kind = 'user'
-      left join (${grantsIn(namespaceId)}) y on y.account_id = x.account_id
-     order by a.name
-     limit ${limit}`)
+    with people as (
+      select a.id, a.name, a.email, x.teams
+        from (select m.account_id, string_agg(t.name, ' ' order by t.name) as teams
+                from team t cross join team_member m cross join account a
+               where t.namespace_id = ${namespaceId} and m.team_id = t.id and a.id = m.account_id and a.kind = 'user'
+               group by m.account_id) x
+        join account a on a.id = x.account_id
+       order by a.name
+       limit ${limit}),
+    pairs as (
+      select g.account_id, r.name
+        from people p cross join repository_grant g cross join repository r
+       where g.account_id = p.id and r.id = g.repository_id and r.namespace_id = ${namespaceId} and r.deleted_ms is null
+       order by g.account_id, r.name
+       limit ${MAX_PAIRS})
+    select p.name, p.email, p.teams, y.repositories
+      from people p
+      left join (${repositoriesByAccount}) y on y.account_id = p.id
+     order by p.name`)
 }
 
 /** Users with a grant on a repository of the organization who are in none of its teams, by name. */
 export function selectCollaborators(tx: Tx, namespaceId: number, limit: number): Promise<PersonRow[]> {
   return tx.all(sql`
+    with pairs as (
+      select g.account_id, r.name
+        from repository r cross join repository_grant g cross join account a
+        left join (select distinct m.account_id from team t cross join team_member m
+                    where t.namespace_id = ${namespaceId} and m.team_id = t.id) x on x.account_id = a.id
+       where r.namespace_id = ${namespaceId} and r.deleted_ms is null and g.repository_id = r.id
+         and a.id = g.account_id and a.kind = 'user' and x.account_id is null
+       order by g.account_id, r.name
+       limit ${MAX_PAIRS})
     select a.name, a.email, null as teams, y.repositories
-      from (${grantsIn(namespaceId)}) y
-      join account a on a.id = y.account_id and a.kind = 'user'
+      from (${repositoriesByAccount}) y
+      join account a on a.id = y.account_id
       join namespace o on o.id = a.namespace_id and o.state <> 'deleted'
-     where not exists (select 1 from team_member m cross join team t
-                        where t.id = m.team_id and m.account_id = a.id and t.namespace_id = ${namespaceId})
      order by a.name
      limit ${limit}`)
 }
 
-function grantsIn(namespaceId: number) {
-  return sql`
-    select g.account_id, string_agg(r.name, ' ' order by r.name) as repositories
-      from repository r join repository_grant g on g.repository_id = r.id
-     where r.namespace_id = ${namespaceId} and r.deleted_ms is null
-     group by g.account_id`
-}
+const repositoriesByAccount = sql`
+        select account_id, string_agg(name, ' ' order by name) as repositories from pairs group by account_id`
 
 /*
  * A cross join is read in the order in which it is written: from the few rows of one account, and not from all teams or

@@ -28,12 +28,15 @@ export interface Member {
   readonly repositories: readonly string[]
 }
 
-/** Everybody who is in a team of the organization, by name; robot accounts are not. At most 10,000. */
+/**
+ * Everybody who is in a team of the organization, by name; robot accounts are not. At most 10,000, with 100,000
+ * repositories between them.
+ */
 export async function listMembers(tx: Tx, input: { namespaceId: number }): Promise<Member[]> {
   return (await selectMembers(tx, input.namespaceId, MAX_LIST)).map(toMember)
 }
 
-/** Users whom repositories of the organization grant something, and who are in none of its teams. At most 10,000. */
+/** Users whom repositories of the organization grant something, and who are in none of its teams. As many at most. */
 export async function listCollaborators(tx: Tx, input: { namespaceId: number }): Promise<Member[]> {
   return (await selectCollaborators(tx, input.namespaceId, MAX_LIST)).map(toMember)
 }

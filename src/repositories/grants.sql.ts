@@ -51,13 +51,24 @@ export function selectGrants(
   name: string | undefined,
   limit: number,
 ): Promise<GrantRow[]> {
-  const only = name === undefined ? sql`1 = 1` : sql`a.name = ${name}`
-  return tx.all(sql`
+  const { id, namespaceId } = repository
+  if (name !== undefined)
+    return tx.all(sql`
     select a.id as "accountId", a.name, a.kind, a.email, g.role,
            (select count(*) from team_member m join team t on t.id = m.team_id
-             where m.account_id = a.id and t.namespace_id = ${repository.namespaceId}) as teams
+             where m.account_id = a.id and t.namespace_id = ${namespaceId}) as teams
       from repository_grant g join account a on a.id = g.account_id
-     where g.repository_id = ${repository.id} and ${only}
+     where g.repository_id = ${id} and a.name = ${name}`)
+  // All members are found once: with a query for each of very many PostgreSQL thinks it worth compiling.
+  return tx.all(sql`
+    select a.id as "accountId", a.name, a.kind, a.email, g.role, coalesce(x.teams, 0) as teams
+      from repository_grant g
+      join account a on a.id = g.account_id
+      left join (select m.account_id, count(*) as teams
+                   from team t join team_member m on m.team_id = t.id
+                  where t.namespace_id = ${namespaceId}
+                  group by m.account_id) x on x.account_id = a.id
+     where g.repository_id = ${id}
      order by a.name
      limit ${limit}`)
 }

@@ -1,6 +1,6 @@
 import type { Tx } from '../db/db.ts'
 import { empty, type Sql, sql } from '../db/sql.ts'
-import { grantedRepositories, ownNamespaces, type Viewer } from './reach.sql.ts'
+import { isGranted, isGrantedByTeam, MANY_GRANTS, ownNamespaces, type Viewer } from './reach.sql.ts'
 
 export interface CatalogPosition {
   readonly namespace: string
@@ -68,12 +68,23 @@ export function selectVisibleNamespaces(
      limit ${limit}`)
 }
 
-/** Where the account is at home, administers a team's, or was granted something. */
+/**
+ * Where the account is at home, is in a team that was granted something, or was granted something itself. A robot account
+ * can have been granted something only where it belongs, and teams only in their organization, so that nobody has to look
+ * at all their grants.
+ */
 function relatedNamespaces(accountId: number): Sql {
   return sql`select own.namespace_id as id from ${ownNamespaces(accountId)} as own
               union
+             select a.namespace_id from account a where a.id = ${accountId}
+              union
+             select t.namespace_id from team_member m cross join team t
+              where m.account_id = ${accountId} and t.id = m.team_id
+                and (select 1 from repository_team_grant g where g.team_id = t.id limit 1) = 1
+              union
              select (select r.namespace_id from repository r where r.id = g.repository_id and r.deleted_ms is null)
-               from ${grantedRepositories(accountId)} as g`
+               from account a cross join repository_grant g
+              where a.id = ${accountId} and a.kind = 'user' and g.account_id = a.id`
 }
 
 /** Those that hold something public: from one to the next by the index, however much each of them holds. */
@@ -105,23 +116,39 @@ export function selectVisibleRepositories(
   const page = sql`and r.name > ${after} and r.deleted_ms is null order by r.name limit ${limit}`
   if (namespace.own)
     return tx.all(sql`select ${columns} from repository r where r.namespace_id = ${namespace.id} ${page}`)
-  // From what the viewer was granted, which is little, and not from all that the namespace holds.
-  const granted = sql`
+  const grants = sql`(
+    select repository_id from (
+      select g.repository_id from repository_grant g where g.account_id = ${accountId}
+       union all
+      select g.repository_id from team_member m cross join team t cross join repository_team_grant g
+       where m.account_id = ${accountId} and t.id = m.team_id and t.namespace_id = ${namespace.id} and g.team_id = t.id
+    ) as every limit ${MANY_GRANTS})`
+  // From what the viewer was granted, if that is little, and not from all that the namespace holds.
+  const ofFew = sql`
     select ${columns}
-      from (select g.repository_id from ${grantedRepositories(accountId)} as g
+      from (select g.repository_id from ${grants} as g
              where (select p.namespace_id from repository p
                      where p.id = g.repository_id and p.deleted_ms is null and p.name > ${after}) = ${namespace.id}) as g
-      join repository r on r.id = g.repository_id
+     cross join repository r
+     where r.id = g.repository_id
      order by r.name
      limit ${limit}`
-  if (!viewer.withPublic) return tx.all(granted)
-  // Two walks of their own index, each a page long, and not one over everything that is private.
+  // Whoever was granted much finds a page of it soon. For everybody else there is no such namespace, and no walk begins.
+  const ofMany = sql`
+    select ${columns}
+      from repository r
+     where r.namespace_id = (select n.id from namespace n
+                              where n.id = ${namespace.id} and (select count(*) from ${grants} as g) >= ${MANY_GRANTS})
+       and ${isGranted(accountId, sql`r.id`)} ${page}`
+  // Walks of their own index, each a page long, and not one over everything that is private.
+  const open = sql`union select * from (select ${columns} from repository r
+                      where r.namespace_id = ${namespace.id} and r.visibility = 'public' ${page}) as open`
   return tx.all(sql`
     select id, name, description, visibility, state from (
-      select * from (${granted}) as granted
+      select * from (${ofFew}) as few
       union
-      select * from (select ${columns} from repository r
-                      where r.namespace_id = ${namespace.id} and r.visibility = 'public' ${page}) as open
+      select * from (${ofMany}) as many
+      ${viewer.withPublic ? open : empty}
     ) as seen
      order by name
      limit ${limit}`)
@@ -159,6 +186,8 @@ export function selectDecorations(
 
 /** Who administers more namespaces than this lists them one by one. */
 const MAX_OWN = 10_000
+/** More than MANY_GRANTS, since these are read in order from an index, and the walk is over every namespace. */
+const MANY_TEAM_GRANTS = 5_000
 
 /** Repositories of every namespace after `afterId` that the viewer may read, by id: each way to see some is a walk of its own. */
 export function selectReadable(
@@ -177,28 +206,48 @@ export function selectReadable(
   const open = sql`select id from (
     select r.id from repository r
      where ${live} and r.visibility = 'public' and ${isActive} order by r.id limit ${limit}) as open`
+  const isShown = sql`(select (select n.state from namespace n where n.id = r.namespace_id) from repository r
+             where r.id = g.repository_id and r.deleted_ms is null) not in ('disabled', 'deleted')`
   const granted = sql`select id from (
-    select g.repository_id as id from ${grantedRepositories(accountId)} as g
-     where g.repository_id > ${afterId}
-       and (select n.state from repository r join namespace n on n.id = r.namespace_id
-             where r.id = g.repository_id and r.deleted_ms is null) not in ('disabled', 'deleted')
+    select g.repository_id as id from repository_grant g
+     where g.account_id = ${accountId} and g.repository_id > ${afterId} and ${isShown}
      order by g.repository_id limit ${limit}) as granted`
-  // No more than a page of each namespace, however many it holds.
+  const teamGrants = sql`(
+    select g.repository_id from team_member m cross join repository_team_grant g
+     where m.account_id = ${accountId} and g.team_id = m.team_id and g.repository_id > ${afterId} limit ${MANY_TEAM_GRANTS})`
+  const byTeam = sql`select id from (
+    select distinct g.repository_id as id from ${teamGrants} as g
+     where ${isShown}
+     order by id limit ${limit}) as few`
+  // Whoever was granted much finds a page of it soon, behind the first; for everybody else the walk begins nowhere.
+  const byManyTeams = sql`select id from (
+    select r.id from repository r
+     where r.id >= (select min(g.id) from (
+             select (select min(g.repository_id) from repository_team_grant g
+                      where g.team_id = m.team_id and g.repository_id > ${afterId}) as id
+               from team_member m
+              where m.account_id = ${accountId} and (select count(*) from ${teamGrants} as g) >= ${MANY_TEAM_GRANTS}) as g)
+       and r.deleted_ms is null and ${isGrantedByTeam(accountId, sql`r.id`)} and ${isActive}
+     order by r.id limit ${limit}) as many`
+  // No more than a page of each namespace, however many it holds. Sorted by what only one index has, or none: PostgreSQL
+  // would walk all repositories in the order of ids otherwise, and look for the few in them.
+  const behind = tx.dialect.behind({ group: sql`r.namespace_id`, key: sql`r.id` }, { group: sql`n.id`, key: afterId })
   const own = sql`select id from (
     select r.id
       from (select n.id, (select max(p.id) from (
-                     select r.id from repository r where r.namespace_id = n.id and ${live} order by r.id limit ${limit}
-                   ) as p) as last_id
+                     select r.id from repository r
+                      where ${behind} and r.deleted_ms is null
+                      order by r.namespace_id, r.id limit ${limit}) as p) as last_id
               from namespace n where n.state = 'active' and n.id in ${ownNamespaces(accountId)} limit ${MAX_OWN}) as o
-      join repository r on r.namespace_id = o.id and ${live} and r.id <= o.last_id
-     order by r.id limit ${limit}) as own`
-  const related = sql`${granted} union ${own}`
+     cross join repository r
+     where r.namespace_id = o.id and ${live} and r.id <= o.last_id
+     order by r.id + 0 limit ${limit}) as own`
+  const related = sql`${granted} union ${byTeam} union ${byManyTeams} union ${own}`
   const seen = viewer.readsAll ? all : viewer.withPublic ? sql`${open} union ${related}` : related
   return tx.all(sql`
     select ${columns}, n.name as namespace
-      from (${seen}) as seen
-      join repository r on r.id = seen.id
-      join namespace n on n.id = r.namespace_id
-     order by r.id
-     limit ${limit}`)
+      from (select id from (${seen}) as every order by id limit ${limit}) as seen
+     cross join repository r cross join namespace n
+     where r.id = seen.id and r.id > ${afterId} and n.id = r.namespace_id
+     order by r.id`)
 }

@@ -17,9 +17,24 @@ export function ownNamespaces(accountId: number): Sql {
                      where m.account_id = ${accountId} and t.role = 'admin')`
 }
 
-/** Ids of the repositories that grant an account something, itself or through a team. */
-export function grantedRepositories(accountId: number): Sql {
-  return sql`(select g.repository_id from repository_grant g where g.account_id = ${accountId}
-              union select g.repository_id from team_member m join repository_team_grant g on g.team_id = m.team_id
-                     where m.account_id = ${accountId})`
+/** Of somebody who was granted more than this one walks what there is and looks at each, instead of at all their grants. */
+export const MANY_GRANTS = 2_000
+
+/** Whether a repository grants an account something, itself or through a team: to be asked row by row, of few rows. */
+export function isGranted(accountId: number, repositoryId: Sql): Sql {
+  return sql`coalesce(
+    (select 1 from repository_grant g where g.account_id = ${accountId} and g.repository_id = ${repositoryId}),
+    ${teamGrants(accountId, repositoryId)}) = 1`
+}
+
+/** The same through a team alone. */
+export function isGrantedByTeam(accountId: number, repositoryId: Sql): Sql {
+  return sql`${teamGrants(accountId, repositoryId)} = 1`
+}
+
+/** From the few teams of the repository, and not from all that the account is in. */
+function teamGrants(accountId: number, repositoryId: Sql): Sql {
+  return sql`(select 1 from repository_team_grant g cross join team_member m
+               where g.repository_id = ${repositoryId} and m.account_id = ${accountId} and m.team_id = g.team_id
+               limit 1)`
 }

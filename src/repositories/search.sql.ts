@@ -1,6 +1,6 @@
 import type { Tx } from '../db/db.ts'
 import { empty, join, type Sql, sql } from '../db/sql.ts'
-import { grantedRepositories, ownNamespaces, type Viewer } from './reach.sql.ts'
+import { isGrantedByTeam, MANY_GRANTS, ownNamespaces, type Viewer } from './reach.sql.ts'
 import { rangeOf } from './words.ts'
 
 export interface CandidateRow {
@@ -18,10 +18,13 @@ export interface Wanted {
 
 /** Namespaces that one search looks into when it names the beginning of their name. */
 const MAX_NAMESPACES = 50
+/** Words that a search looks at in the organizations of somebody whose teams were granted very much. */
+const MAX_LOOKED = 10_000
 
 /**
  * Repositories that the viewer may read and one of `wanted` speaks of. Each way to see a repository is a walk of its own
  * index and ends after `limit` rows, so what others hide costs nothing and shows nothing, not even by the time it takes.
+ * But for members of teams that were granted very much: the time it takes tells them of words in their own organizations.
  */
 export function selectCandidates(
   tx: Tx,
@@ -39,14 +42,19 @@ export function selectCandidates(
 
 function walksOf({ accountId, readsAll }: Viewer, { term, namespace }: Wanted, limit: number): Sql[] {
   const word = rangeOf(term)
-  const conditions = [sql`w.word >= ${word.from} and w.word < ${word.to}`]
+  const isWanted = sql`w.word >= ${word.from} and w.word < ${word.to}`
   const words = sql`repository_word w`
-  const walk = (seen: readonly Sql[], sorted: Sql, source = words, check = empty) => sql`
+  // A cross join begins with the few that were found.
+  const candidates = (found: Sql, check = empty) => sql`
     select r.id, r.name, n.name as namespace
-      from (select w.repository_id from ${source}
-             where ${join([...seen, ...conditions, isLive], ' and ')} ${sorted} limit ${limit}) as found
-      join repository r on r.id = found.repository_id ${check}
-      join namespace n on n.id = r.namespace_id`
+      from (${found} limit ${limit}) as found cross join repository r cross join namespace n
+     where r.id = found.repository_id ${check} and n.id = r.namespace_id`
+  const isShown = isLive(sql`w.repository_id`)
+  const walk = (seen: readonly Sql[], sorted: Sql, source = words, check = empty) =>
+    candidates(
+      sql`select w.repository_id from ${source} where ${join([...seen, isWanted, isShown], ' and ')} ${sorted}`,
+      check,
+    )
   const where = namespace === undefined ? undefined : rangeOf(namespace)
   const named = where && sql`b.name >= ${where.from} and b.name < ${where.to}`
   const inNamed =
@@ -64,12 +72,29 @@ function walksOf({ accountId, readsAll }: Viewer, { term, namespace }: Wanted, l
   const own = named
     ? sql`(select b.id from namespace b where b.id in ${ownNamespaces(accountId)} and ${named})`
     : ownNamespaces(accountId)
-  const grants = sql`${grantedRepositories(accountId)} as g join repository_word w on w.repository_id = g.repository_id`
+  const byTeams = sql`(
+    select g.repository_id from team_member m cross join repository_team_grant g
+     where m.account_id = ${accountId} and g.team_id = m.team_id limit ${MANY_GRANTS})`
+  const grants = sql`(
+    select g.repository_id from repository_grant g where g.account_id = ${accountId}
+     union
+    select g.repository_id from ${byTeams} as g) as g cross join repository_word w`
   const inNamedByRow = named && sql`(select 1 from namespace b where b.id = w.namespace_id and ${named}) = 1`
+  // For members of teams that were granted much: the words of their organizations. For everybody else there are none.
+  const inTeams = sql`w.namespace_id in (
+    select t.namespace_id from team_member m cross join team t cross join namespace b
+     where m.account_id = ${accountId} and t.id = m.team_id and b.id = t.namespace_id and ${named ?? sql`1 = 1`}
+       and (select count(*) from ${byTeams} as g) >= ${MANY_GRANTS})`
+  const ofTeams = sql`
+    select looked.repository_id
+      from (select w.repository_id from repository_word w
+             where w.is_public = 0 and ${inTeams} and ${isWanted} limit ${MAX_LOOKED}) as looked
+     where ${isGrantedByTeam(accountId, sql`looked.repository_id`)} and ${isLive(sql`looked.repository_id`)}`
   return [
     open,
     walk([sql`w.is_public = 0`, sql`w.namespace_id in ${own}`], empty),
-    walk([inNamedByRow ?? sql`1 = 1`], empty, grants),
+    walk([sql`w.repository_id = g.repository_id`, ...(inNamedByRow ? [inNamedByRow] : [])], empty, grants),
+    candidates(ofTeams),
   ]
 }
 
@@ -77,8 +102,10 @@ function walksOf({ accountId, readsAll }: Viewer, { term, namespace }: Wanted, l
  * Asked row by row, and by what it is not: a planner that joins here, or expects few to be active, may begin at the wrong
  * end, with every repository there is.
  */
-const isLive: Sql = sql`(select n.state from repository r join namespace n on n.id = r.namespace_id
-                          where r.id = w.repository_id and r.deleted_ms is null) not in ('disabled', 'deleted')`
+function isLive(repositoryId: Sql): Sql {
+  return sql`(select (select n.state from namespace n where n.id = r.namespace_id) from repository r
+               where r.id = ${repositoryId} and r.deleted_ms is null) not in ('disabled', 'deleted')`
+}
 
 export interface FoundRow extends CandidateRow {
   readonly description: string

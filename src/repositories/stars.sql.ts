@@ -1,7 +1,7 @@
 import type { Tx } from '../db/db.ts'
 import { sql } from '../db/sql.ts'
 import type { ListedRow } from './listing.sql.ts'
-import { grantedRepositories, ownNamespaces, type Viewer } from './reach.sql.ts'
+import { isGranted, ownNamespaces, type Viewer } from './reach.sql.ts'
 
 /** What an account has starred and the viewer, the same account or less of it, may still read, by id after `afterId`. */
 export function selectStarred(
@@ -14,7 +14,7 @@ export function selectStarred(
   const readable = viewer.readsAll
     ? sql`1 = 1`
     : sql`(r.visibility = 'public' or r.namespace_id in ${ownNamespaces(viewer.accountId)}
-            or r.id in ${grantedRepositories(viewer.accountId)})`
+            or ${isGranted(viewer.accountId, sql`r.id`)})`
   return tx.all(sql`
     select r.id, r.name, r.description, r.visibility, r.state, n.name as namespace
       from star s

@@ -16,6 +16,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { root } from '../support/stages.ts'
 import { ensurePackages } from '../support/system.ts'
+import { catalog100k } from './rows/catalog-100k.ts'
 import { durability } from './rows/durability.ts'
 import { flushes } from './rows/flushes.ts'
 import { gc100k } from './rows/gc-100k.ts'
@@ -29,6 +30,7 @@ import { headManifest } from './rows/head-manifest.ts'
 import { idle } from './rows/idle.ts'
 import { loopDelay } from './rows/loop-delay.ts'
 import { mount } from './rows/mount.ts'
+import { permScale } from './rows/perm-scale.ts'
 import { push1g } from './rows/push-1g.ts'
 import { push1k } from './rows/push-1k.ts'
 import { push1kPut } from './rows/push-1k-put.ts'
@@ -52,7 +54,7 @@ const rows: readonly Row[] = [
   ...[getManifest, headManifest, getManifestCold, token],
   ...[getBlob4k, getBlob1m, getBlob100m, getBlob1g],
   ...[push1k, push1kPut, push1m, push1mx8, push100m, push100mx8, push1g, durability],
-  ...[putManifestRow, mount, tags1m, flushes, loopDelay, gc100k, start, idle],
+  ...[putManifestRow, mount, tags1m, catalog100k, permScale, flushes, loopDelay, gc100k, start, idle],
 ]
 
 function readOptions() {

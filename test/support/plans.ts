@@ -1,5 +1,5 @@
 import type { Db, Tx } from '../../src/db/db.ts'
-import { sql } from '../../src/db/sql.ts'
+import { raw, type Sql, sql } from '../../src/db/sql.ts'
 
 /**
  * How the database would run the query that `ask` puts, as text. PostgreSQL is told to leave out full scans where it
@@ -32,4 +32,27 @@ export function planOf(db: Db, ask: (tx: Tx) => Promise<unknown>): Promise<strin
     await ask(explaining)
     return JSON.stringify(rows)
   }
+}
+
+/** What PostgreSQL says of a step that it has really made. */
+interface Step {
+  readonly 'Node Type': string
+  readonly 'Relation Name'?: string
+  readonly 'Actual Rows': number
+  readonly 'Actual Loops': number
+  readonly 'Rows Removed by Filter'?: number
+  readonly Plans?: readonly Step[]
+}
+
+/** Rows of tables that PostgreSQL looks at to answer a query. */
+export async function rowsVisited(tx: Tx, query: Sql): Promise<number> {
+  const [plan] = await tx.all<{ 'QUERY PLAN': [{ Plan: Step }] }>(
+    sql`${raw('explain (analyze, format json)')} ${query}`,
+  )
+  return plan === undefined ? 0 : rowsOf(plan['QUERY PLAN'][0].Plan)
+}
+
+function rowsOf(step: Step): number {
+  const own = step['Relation Name'] === undefined ? 0 : step['Actual Rows'] + (step['Rows Removed by Filter'] ?? 0)
+  return own * step['Actual Loops'] + (step.Plans ?? []).reduce((sum, part) => sum + rowsOf(part), 0)
 }

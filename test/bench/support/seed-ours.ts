@@ -3,13 +3,20 @@ import { DatabaseSync } from 'node:sqlite'
 import { OCI_CONFIG, OCI_LAYER, OCI_MANIFEST } from '../../support/images.ts'
 import { USER } from './ours.ts'
 
-/** Opens the database of a stopped server, and writes all or nothing. */
-export function seedDatabase(path: string, write: (db: DatabaseSync) => void): void {
+/**
+ * Opens the database of a stopped server, and writes all or nothing. `statistics: false` leaves the planner as a server of
+ * ours has it, which gathers none.
+ */
+export function seedDatabase(
+  path: string,
+  write: (db: DatabaseSync) => void,
+  { statistics = true }: { readonly statistics?: boolean } = {},
+): void {
   const db = new DatabaseSync(path)
   try {
     db.exec('pragma journal_mode = wal; pragma synchronous = off; pragma foreign_keys = off; begin')
     write(db)
-    db.exec('commit; analyze; pragma wal_checkpoint(truncate)')
+    db.exec(`commit; ${statistics ? 'analyze; ' : ''}pragma wal_checkpoint(truncate)`)
   } finally {
     db.close()
   }

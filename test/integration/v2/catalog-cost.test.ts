@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Db, Tx } from '../../../src/db/db.ts'
-import { raw, type Sql, sql } from '../../../src/db/sql.ts'
+import { type Sql, sql } from '../../../src/db/sql.ts'
 import { listCatalog } from '../../../src/repositories/listing.ts'
 import { forEachDatabase } from '../../support/databases.ts'
+import { rowsVisited } from '../../support/plans.ts'
 import { executeRaw, placeOf } from '../../support/raw-sql.ts'
 import { startRegistry, type TestRegistry } from '../../support/registry.ts'
 
@@ -27,21 +28,6 @@ async function addNamespaces(registry: TestRegistry, visibility: 'private' | 'pu
   await executeRaw(place, 'analyze')
 }
 
-/** What PostgreSQL says of a step that it has really made. */
-interface Step {
-  readonly 'Node Type': string
-  readonly 'Relation Name'?: string
-  readonly 'Actual Rows': number
-  readonly 'Actual Loops': number
-  readonly 'Rows Removed by Filter'?: number
-  readonly Plans?: readonly Step[]
-}
-
-function rowsOf(step: Step): number {
-  const own = step['Relation Name'] === undefined ? 0 : step['Actual Rows'] + (step['Rows Removed by Filter'] ?? 0)
-  return own * step['Actual Loops'] + (step.Plans ?? []).reduce((sum, part) => sum + rowsOf(part), 0)
-}
-
 /** Lists a page, and looks at every statement of it: rows visited on PostgreSQL, walks of the namespaces on SQLite. */
 async function look(db: Db, input: Parameters<typeof listCatalog>[1]) {
   let rows = 0
@@ -49,10 +35,7 @@ async function look(db: Db, input: Parameters<typeof listCatalog>[1]) {
   const walks: string[] = []
   const explain = async (tx: Tx, query: Sql) => {
     if (tx.dialect.name === 'postgres') {
-      const [plan] = await tx.all<{ 'QUERY PLAN': [{ Plan: Step }] }>(
-        sql`${raw('explain (analyze, format json)')} ${query}`,
-      )
-      if (plan !== undefined) rows += rowsOf(plan['QUERY PLAN'][0].Plan)
+      rows += await rowsVisited(tx, query)
       return
     }
     const steps = await tx.all<{ detail: string }>(sql`explain query plan ${query}`)
