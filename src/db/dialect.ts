@@ -11,10 +11,18 @@ export interface Dialect {
   /** `column ${anyOf(list)}`: true when the column is one of the values. Also for no values. */
   anyOf(list: readonly (string | number)[]): Sql
   /**
-   * Rows of one group behind a key, to be read in the order of both from an index that begins with the group. Said in a
-   * way that leaves PostgreSQL no other index: it may expect the group to be large, and walk everything in the order of keys.
+   * Rows of one group with a key from `from`, to be read in the order of both from an index that begins with the group. Said
+   * in a way that leaves PostgreSQL no other: it may expect the group to be large, and walk everything in the order of keys.
    */
-  behind(row: { readonly group: Sql; readonly key: Sql }, last: { readonly group: Sql; readonly key: number }): Sql
+  inGroup(row: { readonly group: Sql; readonly key: Sql }, of: { readonly group: Sql; readonly from: number }): Sql
+  /**
+   * What stands behind `from`: rows of a table that are looked up for each of a few others, `few`, which `where` names; of
+   * each at most `limit` are needed. No planner turns it round, and begins with the many.
+   */
+  lookUp(
+    few: Sql,
+    rows: { readonly table: string; readonly as: string; readonly where: Sql; readonly limit: number },
+  ): Sql
   /** Column types for migrations. */
   readonly type: {
     /** Primary key, given out by the database, growing, never used twice. */
@@ -37,7 +45,9 @@ export const sqliteDialect: Dialect = {
   forShare: () => empty,
   skipLocked: empty,
   anyOf: (list) => sql`in (select value from json_each(${JSON.stringify(list)}))`,
-  behind: (row, last) => sql`${row.group} = ${last.group} and ${row.key} > ${last.key}`,
+  inGroup: (row, { group, from }) => sql`${row.group} = ${group} and ${row.key} >= ${from}`,
+  // A cross join is made in the order in which it is written.
+  lookUp: (few, { table, as, where }) => sql`${few} cross join ${raw(`${table} ${as}`)} where ${where}`,
   type: {
     id: 'integer primary key autoincrement',
     int: 'integer',
@@ -57,8 +67,10 @@ export const postgresDialect: Dialect = {
   forShare: lockClause('share'),
   skipLocked: raw('skip locked'),
   anyOf: (list) => sql`= any(${list})`,
-  behind: (row, last) =>
-    sql`(${row.group}, ${row.key}) > (${last.group}, ${last.key}) and ${row.group} <= ${last.group}`,
+  inGroup: (row, { group, from }) =>
+    sql`(${row.group}, ${row.key}) >= (${group}, ${from}) and ${row.group} <= ${group}`,
+  lookUp: (few, { table, as, where, limit }) =>
+    sql`${few} cross join lateral (select * from ${raw(`${table} ${as}`)} where ${where} limit ${limit}) as ${raw(as)}`,
   type: {
     id: 'bigint generated always as identity primary key',
     int: 'bigint',

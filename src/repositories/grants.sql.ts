@@ -9,8 +9,8 @@ export async function upsertGrant(
   role: RepositoryRole,
 ): Promise<void> {
   await tx.run(sql`
-    insert into repository_grant (account_id, repository_id, role)
-    values (${accountId}, ${repositoryId}, ${role})
+    insert into repository_grant (account_id, repository_id, namespace_id, role)
+    select ${accountId}, r.id, r.namespace_id, ${role} from repository r where r.id = ${repositoryId}
     on conflict (account_id, repository_id) do update set role = excluded.role`)
 }
 

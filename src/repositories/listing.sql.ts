@@ -69,22 +69,24 @@ export function selectVisibleNamespaces(
 }
 
 /**
- * Where the account is at home, is in a team that was granted something, or was granted something itself. A robot account
- * can have been granted something only where it belongs, and teams only in their organization, so that nobody has to look
- * at all their grants.
+ * Where the account is at home, is in a team that was granted something, or was granted something itself: from one to the
+ * next by the index, however much was granted in each.
  */
 function relatedNamespaces(accountId: number): Sql {
   return sql`select own.namespace_id as id from ${ownNamespaces(accountId)} as own
-              union
-             select a.namespace_id from account a where a.id = ${accountId}
               union
              select t.namespace_id from team_member m cross join team t
               where m.account_id = ${accountId} and t.id = m.team_id
                 and (select 1 from repository_team_grant g where g.team_id = t.id limit 1) = 1
               union
-             select (select r.namespace_id from repository r where r.id = g.repository_id and r.deleted_ms is null)
-               from account a cross join repository_grant g
-              where a.id = ${accountId} and a.kind = 'user' and g.account_id = a.id`
+             select granted.id from (
+               with recursive step(id) as (
+                 select min(g.namespace_id) from repository_grant g where g.account_id = ${accountId}
+                  union all
+                 select (select min(g.namespace_id) from repository_grant g
+                          where g.account_id = ${accountId} and g.namespace_id > step.id)
+                   from step where step.id is not null)
+               select id from step where id is not null) as granted`
 }
 
 /** Those that hold something public: from one to the next by the index, however much each of them holds. */
@@ -118,19 +120,19 @@ export function selectVisibleRepositories(
     return tx.all(sql`select ${columns} from repository r where r.namespace_id = ${namespace.id} ${page}`)
   const grants = sql`(
     select repository_id from (
-      select g.repository_id from repository_grant g where g.account_id = ${accountId}
+      select g.repository_id from repository_grant g
+       where g.account_id = ${accountId} and g.namespace_id = ${namespace.id}
        union all
       select g.repository_id from team_member m cross join team t cross join repository_team_grant g
        where m.account_id = ${accountId} and t.id = m.team_id and t.namespace_id = ${namespace.id} and g.team_id = t.id
     ) as every limit ${MANY_GRANTS})`
-  // From what the viewer was granted, if that is little, and not from all that the namespace holds.
+  const isMany = sql`(select count(*) from ${grants} as g) >= ${MANY_GRANTS}`
+  // From what the viewer was granted there, if that is little, and not from all that the namespace holds.
+  const few = sql`(select distinct g.repository_id from ${grants} as g where not ${isMany}) as g`
+  const where = sql`r.id = g.repository_id and r.name > ${after} and r.deleted_ms is null`
   const ofFew = sql`
     select ${columns}
-      from (select g.repository_id from ${grants} as g
-             where (select p.namespace_id from repository p
-                     where p.id = g.repository_id and p.deleted_ms is null and p.name > ${after}) = ${namespace.id}) as g
-     cross join repository r
-     where r.id = g.repository_id
+      from ${tx.dialect.lookUp(few, { table: 'repository', as: 'r', where, limit: 1 })}
      order by r.name
      limit ${limit}`
   // Whoever was granted much finds a page of it soon. For everybody else there is no such namespace, and no walk begins.
@@ -138,7 +140,7 @@ export function selectVisibleRepositories(
     select ${columns}
       from repository r
      where r.namespace_id = (select n.id from namespace n
-                              where n.id = ${namespace.id} and (select count(*) from ${grants} as g) >= ${MANY_GRANTS})
+                              where n.id = ${namespace.id} and ${isMany})
        and ${isGranted(accountId, sql`r.id`)} ${page}`
   // Walks of their own index, each a page long, and not one over everything that is private.
   const open = sql`union select * from (select ${columns} from repository r
@@ -215,9 +217,10 @@ export function selectReadable(
   const teamGrants = sql`(
     select g.repository_id from team_member m cross join repository_team_grant g
      where m.account_id = ${accountId} and g.team_id = m.team_id and g.repository_id > ${afterId} limit ${MANY_TEAM_GRANTS})`
+  const isMany = sql`(select count(*) from ${teamGrants} as g) >= ${MANY_TEAM_GRANTS}`
   const byTeam = sql`select id from (
     select distinct g.repository_id as id from ${teamGrants} as g
-     where ${isShown}
+     where not ${isMany} and ${isShown}
      order by id limit ${limit}) as few`
   // Whoever was granted much finds a page of it soon, behind the first; for everybody else the walk begins nowhere.
   const byManyTeams = sql`select id from (
@@ -226,22 +229,24 @@ export function selectReadable(
              select (select min(g.repository_id) from repository_team_grant g
                       where g.team_id = m.team_id and g.repository_id > ${afterId}) as id
                from team_member m
-              where m.account_id = ${accountId} and (select count(*) from ${teamGrants} as g) >= ${MANY_TEAM_GRANTS}) as g)
+              where m.account_id = ${accountId} and ${isMany}) as g)
        and r.deleted_ms is null and ${isGrantedByTeam(accountId, sql`r.id`)} and ${isActive}
      order by r.id limit ${limit}) as many`
-  // No more than a page of each namespace, however many it holds. Sorted by what only one index has, or none: PostgreSQL
-  // would walk all repositories in the order of ids otherwise, and look for the few in them.
-  const behind = tx.dialect.behind({ group: sql`r.namespace_id`, key: sql`r.id` }, { group: sql`n.id`, key: afterId })
+  // No more than a page of each namespace, however many it holds.
+  const behind = tx.dialect.inGroup(
+    { group: sql`r.namespace_id`, key: sql`r.id` },
+    { group: sql`n.id`, from: afterId + 1 },
+  )
+  const administered = sql`
+    (select n.id, (select max(p.id) from (
+             select r.id from repository r
+              where ${behind} and r.deleted_ms is null
+              order by r.namespace_id, r.id limit ${limit}) as p) as last_id
+       from namespace n where n.state = 'active' and n.id in ${ownNamespaces(accountId)} limit ${MAX_OWN}) as o`
+  const where = sql`r.namespace_id = o.id and r.id > ${afterId} and r.id <= o.last_id and r.deleted_ms is null`
   const own = sql`select id from (
-    select r.id
-      from (select n.id, (select max(p.id) from (
-                     select r.id from repository r
-                      where ${behind} and r.deleted_ms is null
-                      order by r.namespace_id, r.id limit ${limit}) as p) as last_id
-              from namespace n where n.state = 'active' and n.id in ${ownNamespaces(accountId)} limit ${MAX_OWN}) as o
-     cross join repository r
-     where r.namespace_id = o.id and ${live} and r.id <= o.last_id
-     order by r.id + 0 limit ${limit}) as own`
+    select r.id from ${tx.dialect.lookUp(administered, { table: 'repository', as: 'r', where, limit })}
+     order by r.id limit ${limit}) as own`
   const related = sql`${granted} union ${byTeam} union ${byManyTeams} union ${own}`
   const seen = viewer.readsAll ? all : viewer.withPublic ? sql`${open} union ${related}` : related
   return tx.all(sql`

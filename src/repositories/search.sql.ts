@@ -1,5 +1,5 @@
 import type { Tx } from '../db/db.ts'
-import { empty, join, type Sql, sql } from '../db/sql.ts'
+import { empty, join, raw, type Sql, sql } from '../db/sql.ts'
 import { isGrantedByTeam, MANY_GRANTS, ownNamespaces, type Viewer } from './reach.sql.ts'
 import { rangeOf } from './words.ts'
 
@@ -34,68 +34,73 @@ export function selectCandidates(
 ): Promise<CandidateRow[]> {
   return tx.all(
     join(
-      wanted.flatMap((one) => walksOf(viewer, one, limit)),
+      wanted.flatMap((one) => walksOf(tx, viewer, one, limit)),
       ' union ',
     ),
   )
 }
 
-function walksOf({ accountId, readsAll }: Viewer, { term, namespace }: Wanted, limit: number): Sql[] {
+function walksOf(tx: Tx, { accountId, readsAll }: Viewer, { term, namespace }: Wanted, limit: number): Sql[] {
   const word = rangeOf(term)
   const isWanted = sql`w.word >= ${word.from} and w.word < ${word.to}`
-  const words = sql`repository_word w`
   // A cross join begins with the few that were found.
   const candidates = (found: Sql, check = empty) => sql`
     select r.id, r.name, n.name as namespace
       from (${found} limit ${limit}) as found cross join repository r cross join namespace n
      where r.id = found.repository_id ${check} and n.id = r.namespace_id`
-  const isShown = isLive(sql`w.repository_id`)
-  const walk = (seen: readonly Sql[], sorted: Sql, source = words, check = empty) =>
-    candidates(
-      sql`select w.repository_id from ${source} where ${join([...seen, isWanted, isShown], ' and ')} ${sorted}`,
-      check,
-    )
+  /** Words in some namespaces. Without an order of their own: where many fit, the first will do, and nothing is sorted. */
+  const wordsIn = (namespaces: Sql, condition: Sql, most: number) => {
+    const where = sql`w.namespace_id = o.namespace_id and ${isWanted} and ${condition}`
+    const words = { table: 'repository_word', as: 'w', where, limit: most }
+    return sql`select w.repository_id from ${tx.dialect.lookUp(sql`${namespaces} as o`, words)}`
+  }
+
   const where = namespace === undefined ? undefined : rangeOf(namespace)
   const named = where && sql`b.name >= ${where.from} and b.name < ${where.to}`
-  const inNamed =
-    named &&
-    sql`w.namespace_id in (
-    select b.id from namespace b where ${named} order by b.name limit ${MAX_NAMESPACES})`
-  const sorted = named === undefined ? sql`order by w.word, w.repository_id` : empty
-  const everywhere = (isPublic: Sql, check?: Sql) =>
-    walk([isPublic, ...(inNamed ? [inNamed] : [])], sorted, words, check)
+  const everywhere = (isPublic: 0 | 1, check = empty) => {
+    const condition = sql`w.is_public = ${raw(String(isPublic))} and ${isLive(sql`w.repository_id`)}`
+    const namespaces = sql`(
+      select b.id as namespace_id from namespace b where ${named ?? empty} order by b.name limit ${MAX_NAMESPACES})`
+    if (named) return candidates(wordsIn(namespaces, condition, limit), check)
+    return candidates(
+      sql`
+      select w.repository_id from repository_word w where ${condition} and ${isWanted} order by w.word, w.repository_id`,
+      check,
+    )
+  }
   // The word only leads the way: whether everybody may see the repository, the repository says.
-  const open = everywhere(sql`w.is_public = 1`, sql`and r.visibility = 'public'`)
-  if (readsAll) return [open, everywhere(sql`w.is_public = 0`)]
+  const open = everywhere(1, sql`and r.visibility = 'public'`)
+  if (readsAll) return [open, everywhere(0)]
   if (accountId === 0) return [open]
-  // Without an order of their own: where many fit, the first that the index has will do, and nothing is sorted.
+
   const own = named
-    ? sql`(select b.id from namespace b where b.id in ${ownNamespaces(accountId)} and ${named})`
+    ? sql`(select b.id as namespace_id from namespace b where b.id in ${ownNamespaces(accountId)} and ${named})`
     : ownNamespaces(accountId)
+  const administered = wordsIn(own, sql`w.is_public = 0 and ${isLive(sql`w.repository_id`)}`, limit)
   const byTeams = sql`(
     select g.repository_id from team_member m cross join repository_team_grant g
      where m.account_id = ${accountId} and g.team_id = m.team_id limit ${MANY_GRANTS})`
-  const grants = sql`(
-    select g.repository_id from repository_grant g where g.account_id = ${accountId}
-     union
-    select g.repository_id from ${byTeams} as g) as g cross join repository_word w`
-  const inNamedByRow = named && sql`(select 1 from namespace b where b.id = w.namespace_id and ${named}) = 1`
+  const isMany = sql`(select count(*) from ${byTeams} as g) >= ${MANY_GRANTS}`
+  // Asked of one repository after the other, since there are few.
+  const isNamed = named ? sql`and (select 1 from namespace b where b.id = w.namespace_id and ${named}) = 1` : empty
+  const granted = sql`
+    select g.repository_id
+      from (select g.repository_id from repository_grant g where g.account_id = ${accountId}
+             union
+            select g.repository_id from ${byTeams} as g where not ${isMany}) as g
+     where (select 1 from repository_word w
+             where w.repository_id = g.repository_id and ${isWanted} ${isNamed} limit 1) = 1
+       and ${isLive(sql`g.repository_id`)}`
   // For members of teams that were granted much: the words of their organizations. For everybody else there are none.
-  const inTeams = sql`w.namespace_id in (
-    select t.namespace_id from team_member m cross join team t cross join namespace b
+  const organizations = sql`(
+    select distinct t.namespace_id from team_member m cross join team t cross join namespace b
      where m.account_id = ${accountId} and t.id = m.team_id and b.id = t.namespace_id and ${named ?? sql`1 = 1`}
-       and (select count(*) from ${byTeams} as g) >= ${MANY_GRANTS})`
-  const ofTeams = sql`
+       and ${isMany})`
+  const grantedToMany = sql`
     select looked.repository_id
-      from (select w.repository_id from repository_word w
-             where w.is_public = 0 and ${inTeams} and ${isWanted} limit ${MAX_LOOKED}) as looked
+      from (${wordsIn(organizations, sql`w.is_public = 0`, MAX_LOOKED)} limit ${MAX_LOOKED}) as looked
      where ${isGrantedByTeam(accountId, sql`looked.repository_id`)} and ${isLive(sql`looked.repository_id`)}`
-  return [
-    open,
-    walk([sql`w.is_public = 0`, sql`w.namespace_id in ${own}`], empty),
-    walk([sql`w.repository_id = g.repository_id`, ...(inNamedByRow ? [inNamedByRow] : [])], empty, grants),
-    candidates(ofTeams),
-  ]
+  return [open, candidates(administered), candidates(granted), candidates(grantedToMany)]
 }
 
 /**

@@ -67,8 +67,8 @@ export function largeTenancy(options: LargeTenancy): string[] {
     `insert into account (kind, name, namespace_id, enabled, token_epoch, created_ms, description, metadata)
      ${counting(robots)} select 'robot', ${numbered(`${organization}+bot-`)}, ${id}, 1, 1, 0, '', '{}'
        from counter where i <= ${robots}`,
-    `insert into repository_grant (account_id, repository_id, role)
-     select x.id, r.id, 'read' from ${ofRobots} x ${repositoryOf}`,
+    `insert into repository_grant (account_id, repository_id, namespace_id, role)
+     select x.id, r.id, r.namespace_id, 'read' from ${ofRobots} x ${repositoryOf}`,
   ]
   if (teams > 0)
     statements.push(
@@ -83,8 +83,8 @@ export function largeTenancy(options: LargeTenancy): string[] {
     )
   if (reader !== undefined)
     statements.push(
-      `insert into repository_grant (account_id, repository_id, role)
-       select a.id, x.id, 'read' from account a cross join ${ofRepositories} x
+      `insert into repository_grant (account_id, repository_id, namespace_id, role)
+       select a.id, x.id, ${id}, 'read' from account a cross join ${ofRepositories} x
         where a.name = '${reader.name}' and x.nr % ${reader.every} = 0`,
     )
   return statements

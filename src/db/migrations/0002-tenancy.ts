@@ -49,6 +49,12 @@ export const tenancy: Migration = {
       ]),
       'create index repository_team_grant_team on repository_team_grant (team_id, repository_id)',
 
+      // That of the repository, which stays: so that nobody looks at grants elsewhere to list those of one namespace.
+      `alter table repository_grant add column namespace_id ${t.int} not null default 0`,
+      `update repository_grant
+          set namespace_id = (select r.namespace_id from repository r where r.id = repository_grant.repository_id)`,
+      'create index repository_grant_namespace on repository_grant (account_id, namespace_id, repository_id)',
+
       // What new repositories of an organization grant by themselves (Quay calls it a prototype).
       table('default_permission', [
         `id ${t.id}`,

@@ -67,8 +67,8 @@ describe('a large tenancy', () => {
           ...{ inEveryTeam: ['member'], owners: ['owner2'], reader: { name: 'few', every: 40 } },
         }),
         'delete from repository_team_grant where repository_id % 5 = 0',
-        `insert into repository_grant (account_id, repository_id, role)
-         select a.id, r.id, 'read' from account a cross join repository r
+        `insert into repository_grant (account_id, repository_id, namespace_id, role)
+         select a.id, r.id, r.namespace_id, 'read' from account a cross join repository r
           where a.kind = 'robot' and r.name = 'svc-api-000001' and r.namespace_id = a.namespace_id
          on conflict (account_id, repository_id) do nothing`,
         "insert into star (account_id, repository_id, created_ms) select a.id, r.id, 0 from account a cross join repository r where a.name = 'member' and r.id % 100 < 2",
