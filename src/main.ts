@@ -33,6 +33,7 @@ import type { Config } from './platform/config/config.ts'
 import type { LoadedConfig } from './platform/config/load.ts'
 import { provideSecrets } from './platform/config/provide-secrets.ts'
 import type { Exchange } from './platform/exchange.ts'
+import { collectStartGarbage } from './platform/heap.ts'
 import { openHttpServer } from './platform/http.ts'
 import { newOpaqueId } from './platform/ids.ts'
 import { type Log, openLog } from './platform/log.ts'
@@ -243,6 +244,7 @@ async function serve(loaded: LoadedConfig): Promise<Serving> {
   })
   // The next start then finds everything compiled, also if this process is killed.
   flushCompileCache()
+  collectStartGarbage()
   log.info({ 'server.url': server.url, 'process.pid': process.pid }, `Longshore serves at ${server.url}`)
   return { ...server, ...(secret !== undefined && { setupLink: `${server.url}/setup?token=${secret}` }) }
 }

@@ -3,7 +3,7 @@ import { DomainError } from '../platform/errors.ts'
 import type { Exchange } from '../platform/exchange.ts'
 import type { HttpServer } from '../platform/http.ts'
 import { RateLimiter } from '../platform/rate-limit.ts'
-import { type Headers, type Reply, sendReply } from '../platform/reply.ts'
+import { type Reply, sendReply } from '../platform/reply.ts'
 import { apiErrorReply } from './api-errors.ts'
 import { explorerRoutes } from './explorer.routes.ts'
 import { healthRoutes } from './health.routes.ts'
@@ -17,7 +17,7 @@ import { limitSetup } from './request.ts'
 import { RestCallers } from './rest-caller.ts'
 import type { RestContext } from './rest-context.ts'
 import { restErrorReply } from './rest-errors.ts'
-import { mountRest } from './rest-mount.ts'
+import { mountRest, otherMethods, type ServeRest } from './rest-mount.ts'
 import { foldRestPaths } from './rest-paths.ts'
 import { restRoutes } from './rest-routes.ts'
 import type { ApiContext, ApiRoute } from './route.ts'
@@ -68,8 +68,7 @@ export function mountApi(options: {
     http,
     context: restContext(services, context, observe),
     routes: restRoutes,
-    serve: (exchange, route, handle, common) => serveRestReply(services, exchange, route, handle, common),
-    unknown: (exchange) => answerUnknownPath(services, exchange),
+    serve: serveRestReply(services),
   })
 }
 
@@ -88,27 +87,28 @@ function restContext(services: ApiServices, context: ApiContext, observe: RestCo
 /** Rewrites a raw URL of the REST API so that its router knows it. */
 export const foldRestPath: (rawUrl: string) => string = foldRestPaths(restRoutes.map((route) => route.path))
 
-async function serveRestReply(
-  services: ApiServices,
-  exchange: Exchange,
-  { path, page }: { readonly path: string; readonly page?: true },
-  handle: () => Promise<Reply>,
-  common: Headers,
-): Promise<void> {
-  let reply: Reply
-  try {
-    reply = await handle()
-  } catch (error) {
-    const refusal = page && error instanceof DomainError ? undefined : restErrorReply(services, error)
-    if (refusal === undefined || error instanceof DomainError) logFailure(services, exchange, path, error)
-    reply = refusal ?? apiErrorReply(error, page ? 'person' : 'program', exchange.id)
+function serveRestReply(services: ApiServices): ServeRest {
+  return async (exchange, { path, page }, handle, common) => {
+    let reply: Reply
+    try {
+      reply = await handle()
+    } catch (error) {
+      const refusal = page && error instanceof DomainError ? undefined : restErrorReply(services, error)
+      if (refusal === undefined || error instanceof DomainError) logFailure(services, exchange, path, error)
+      reply = refusal ?? apiErrorReply(error, page ? 'person' : 'program', exchange.id)
+    }
+    await finish(services, exchange, { ...reply, headers: { ...common, ...reply.headers } })
   }
-  await finish(services, exchange, { ...reply, headers: { ...common, ...reply.headers } })
 }
+
+const answerOtherMethod = otherMethods(restRoutes)
 
 /** Answers whatever no route outside of /v2 takes: an unknown path, or a method that is not served there. */
 export function answerUnknownPath(services: ApiServices, exchange: Exchange): Promise<void> {
-  return finish(services, exchange, unknownPathReply(services, exchange, apiRoutes))
+  return (
+    answerOtherMethod(services.config, exchange, serveRestReply(services)) ??
+    finish(services, exchange, unknownPathReply(services, exchange, apiRoutes))
+  )
 }
 
 async function serve(context: ApiContext, exchange: Exchange, route: ApiRoute): Promise<void> {

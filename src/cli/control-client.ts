@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
-import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { request } from '../platform/node-http.ts'
 import { CommandError } from './command.ts'
 
 /** A path of a socket must fit into a fixed field of the operating system, its end included. */

@@ -1,9 +1,10 @@
 import { lstatSync, mkdirSync, rmSync } from 'node:fs'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { dirname } from 'node:path'
 import { readBody } from '../platform/body.ts'
 import { DomainError } from '../platform/errors.ts'
 import type { Log } from '../platform/log.ts'
+import { createServer } from '../platform/node-http.ts'
 import { callControl } from './control-client.ts'
 import type { ControlHandlers } from './control-handlers.ts'
 

@@ -1,5 +1,6 @@
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { faultpoint } from '../platform/fault.ts'
+import { collectStartGarbage } from '../platform/heap.ts'
 import { Checkpoints, startTicking } from './checkpoints.ts'
 import type { Body, SignalTopic, TransactionModules, Tx } from './db.ts'
 import type { Dialect } from './dialect.ts'
@@ -10,6 +11,9 @@ import { type Answer, type Call, type ThreadData, toPlainError } from './thread-
 /** A batch ends with so many answers or after so long, whichever comes first; it never waits to fill. */
 const BATCH_ANSWERS = 64
 const BATCH_MS = 2
+
+/** When the work of a start is done. */
+const SETTLED_MS = 2_000
 
 /**
  * The thread that owns the only writing connection (role `writer`), or a reading one for long reads (role `reader`).
@@ -251,4 +255,5 @@ if (parentPort) {
   const { modules } = (await import(data.modulesUrl)) as { modules: TransactionModules }
   new DatabaseThread(parentPort, data, modules)
   parentPort.postMessage('ready')
+  setTimeout(collectStartGarbage, SETTLED_MS).unref()
 }

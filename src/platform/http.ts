@@ -1,11 +1,5 @@
 import { readFileSync, unwatchFile, watchFile } from 'node:fs'
-import {
-  createServer as createPlainServer,
-  type IncomingMessage,
-  type Server,
-  type ServerResponse,
-  STATUS_CODES,
-} from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { BlockList, isIPv6 } from 'node:net'
 import Fastify, { type FastifyInstance } from 'fastify'
@@ -13,6 +7,7 @@ import { Connections } from './connections.ts'
 import type { Exchange } from './exchange.ts'
 import { newRequestId } from './ids.ts'
 import type { Log } from './log.ts'
+import { createServer as createPlainServer, STATUS_CODES } from './node-http.ts'
 import { empty, type Reply } from './reply.ts'
 
 export interface HttpOptions {

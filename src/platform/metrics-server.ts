@@ -1,5 +1,5 @@
-import { createServer } from 'node:http'
 import type { Log } from './log.ts'
+import { createServer } from './node-http.ts'
 import type { RequestMetrics } from './request-metrics.ts'
 
 /** Serves `/metrics` on an address of its own, so that it need not be reachable from where clients are. */
