@@ -80,9 +80,12 @@ class SqliteDb implements Db {
     this.#session = new SqliteSession(options.path, { readOnly: true, cacheKiB: 32_768 })
     this.#names = namesOf(options.modules)
     writer.signals = this.#signals
+    // Whoever gets an answer reads what it tells of.
+    for (const thread of [writer, reader]) thread.onAnswers = () => this.#session.endSnapshot()
   }
 
   read<I, O>(body: Body<I, O>, input: I): Promise<O> {
+    this.#session.shareSnapshot()
     return body(this.#session, input)
   }
 
@@ -152,6 +155,8 @@ function endProcess(error: unknown): void {
 /** The request side of a database thread: collects the calls of one turn of the event loop into one message. */
 class Thread {
   signals: Signals | undefined
+  /** Called before answers are given to who asked. */
+  onAnswers = (): void => {}
   readonly #worker: Worker
   readonly #pending = new Map<
     number,
@@ -215,6 +220,7 @@ class Thread {
   }
 
   #settle(answers: readonly Answer[]): void {
+    this.onAnswers()
     for (const answer of answers) {
       const call = this.#pending.get(answer.id)
       if (call === undefined) continue

@@ -29,7 +29,9 @@ export function judge({ request, answer, durationMs, base, operations, leakIn }:
   const check = (isFine: boolean, sentence: string) => void (isFine || wrong.push(sentence))
   check(durationMs <= SLOWEST_MS, `It took ${Math.round(durationMs)} ms`)
   check(!INSIDE.test(text), 'It tells of the inside of the server')
-  const head = JSON.stringify(answer.headers)
+  // Ids of requests are counted in letters and figures, and spell anything after a while.
+  const { 'x-request-id': _id, ...headers } = answer.headers
+  const head = JSON.stringify(headers)
   const leak = leakIn(text) ?? leakIn(head)
   check(leak === undefined, `It tells what only the vault may know: ${leak}`)
   check(answer.headers[INJECTED_HEADER] === undefined, 'A header of the client came back')
