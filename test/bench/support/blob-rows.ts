@@ -1,6 +1,7 @@
 import type { PushJob } from '../load/job.ts'
 import { type Place, placeIn, pushBlob, verifyBlob } from './content.ts'
 import { type LoadOptions, runLoad, sampleOfBytes, sampleOfRequests, type WithoutTarget } from './load.ts'
+import { touchMemory } from './process.ts'
 import { byteMetrics, type Requirement, type Row, requestMetrics } from './row.ts'
 import type { Subject } from './subject.ts'
 
@@ -82,7 +83,10 @@ export function pushRow(work: BlobWork & { readonly form: PushJob['form']; reado
       for (const side of this.sides) await bench.subject(side)
       return async (subject) => {
         const place = await placeIn(subject, `bench/${name}`)
-        const outcome = await push(place, { sizeBytes, streams, count: bench.amount(work.count), form })
+        const count = bench.amount(work.count)
+        // The client keeps what it sends, and the system what was written.
+        await touchMemory(3 * count * sizeBytes)
+        const outcome = await push(place, { sizeBytes, streams, count, form })
         const sample = [outcome.digests[0], outcome.digests.at(-1)].filter((digest) => digest !== undefined)
         for (const digest of new Set(sample)) {
           await verifyBlob(place, digest)

@@ -44,6 +44,16 @@ export async function settle(pid: number): Promise<void> {
   }
 }
 
+const TOUCH = 'for (let left = Number(process.argv[1]); left > 0; left -= 2 ** 26) kept.push(Buffer.alloc(2 ** 26, 1))'
+
+/**
+ * Has so much memory written to and given back. On a virtual machine the first touch of a page waits for the host, at the
+ * cost of whoever comes first: as much as a whole push needs.
+ */
+export async function touchMemory(bytes: number): Promise<void> {
+  await execute(process.execPath, ['--eval', `const kept = []; ${TOUCH}`, String(bytes)])
+}
+
 /** Processor seconds that the whole machine has been busy, whoever it worked for. */
 export function machineBusySeconds(): number {
   const [, user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] =
