@@ -1,6 +1,6 @@
 import type { Tx } from '../db/db.ts'
 import { empty, type Sql, sql } from '../db/sql.ts'
-import { isGranted, isGrantedByTeam, MANY_GRANTS, ownNamespaces, type Viewer } from './reach.sql.ts'
+import { grantingNamespaces, isGranted, isGrantedByTeam, MANY_GRANTS, ownNamespaces, type Viewer } from './reach.sql.ts'
 
 export interface CatalogPosition {
   readonly namespace: string
@@ -68,10 +68,7 @@ export function selectVisibleNamespaces(
      limit ${limit}`)
 }
 
-/**
- * Where the account is at home, is in a team that was granted something, or was granted something itself: from one to the
- * next by the index, however much was granted in each.
- */
+/** Where the account is at home, is in a team that was granted something, or was granted something itself. */
 function relatedNamespaces(accountId: number): Sql {
   return sql`select own.namespace_id as id from ${ownNamespaces(accountId)} as own
               union
@@ -79,14 +76,7 @@ function relatedNamespaces(accountId: number): Sql {
               where m.account_id = ${accountId} and t.id = m.team_id
                 and (select 1 from repository_team_grant g where g.team_id = t.id limit 1) = 1
               union
-             select granted.id from (
-               with recursive step(id) as (
-                 select min(g.namespace_id) from repository_grant g where g.account_id = ${accountId}
-                  union all
-                 select (select min(g.namespace_id) from repository_grant g
-                          where g.account_id = ${accountId} and g.namespace_id > step.id)
-                   from step where step.id is not null)
-               select id from step where id is not null) as granted`
+             select granted.namespace_id from ${grantingNamespaces(accountId)} as granted`
 }
 
 /** Those that hold something public: from one to the next by the index, however much each of them holds. */

@@ -17,6 +17,21 @@ export function ownNamespaces(accountId: number): Sql {
                      where m.account_id = ${accountId} and t.role = 'admin')`
 }
 
+/**
+ * Namespaces of repositories that grant an account something itself: from one to the next by the index, however much each of
+ * them grants.
+ */
+export function grantingNamespaces(accountId: number): Sql {
+  return sql`(
+    with recursive step(namespace_id) as (
+      select min(g.namespace_id) from repository_grant g where g.account_id = ${accountId}
+       union all
+      select (select min(g.namespace_id) from repository_grant g
+               where g.account_id = ${accountId} and g.namespace_id > step.namespace_id)
+        from step where step.namespace_id is not null)
+    select namespace_id from step where namespace_id is not null)`
+}
+
 /** Of somebody who was granted more than this one walks what there is and looks at each, instead of at all their grants. */
 export const MANY_GRANTS = 2_000
 
