@@ -62,9 +62,11 @@ export function otherMethods(routes: readonly AnyRestRoute[]) {
         segments.length === asked.length && segments.every((one, at) => one === asked[at] || one.startsWith(':')),
     )
     const on = known?.onPath.filter((route) => route.isOn?.(config) ?? true) ?? []
-    // A path whose every route is switched off is as absent as one that was never made.
-    if (known === undefined || on.length === 0) return undefined
-    const allow = [...on.flatMap(methodsOf), 'OPTIONS'].join(', ')
+    const taken: readonly (string | undefined)[] = on.flatMap(methodsOf)
+    // A path whose every route is switched off is as absent as one that was never made; one that the router has refused for
+    // what stands in it, as a name of a thousand characters, is not there either.
+    if (known === undefined || on.length === 0 || taken.includes(method)) return undefined
+    const allow = [...taken, 'OPTIONS'].join(', ')
     const handle = async () => {
       if (method === 'OPTIONS') return answer(200, null, { Allow: allow })
       throw messageRefusal(405, `This address does not take ${method} requests, but ${allow}.`, { Allow: allow })

@@ -136,6 +136,13 @@ describe('what every call of the API has in common', () => {
     }
   })
 
+  test('a path whose name nothing can have is not there, and is not refused for its method', async () => {
+    for (const name of ['x'.repeat(1_001), '%ff']) {
+      const answer = await shared().anonymous.send('GET', `/api/v1/organization/${name}/members`)
+      assert.equal(answer.status, 404, name.slice(0, 3))
+    }
+  })
+
   test('what is switched off is as absent as what never was, and both are told as 404 in the shape of the API', async (t) => {
     const registry = await startRegistry(t, { config: { accounts: { userCreation: false, superUsersEnabled: false } } })
     for (const path of ['/api/v1/nothing', '/api/v1/superuser/users/']) {
